@@ -1,0 +1,1 @@
+"""One command-line agent in one pseudo-terminal: process, record, driver, and the demo agent."""
