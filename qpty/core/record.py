@@ -40,10 +40,11 @@ class RecordedEntry:
     """One exchange of the history: what was sent to the model and what it answered.
 
     `prompt` is the user's message (None where only tool results were sent); `results` are the tool results that were
-    sent with it; `cancelled` says that they stand for refused or abandoned tools. `text` is the model's exact answer and
-    `tools` the calls it ended with: empty for a final answer. `made_up` marks an answer that the CLI wrote itself
-    ("Tool uses were interrupted …") and that must never be published as the model's words. `message_id` is None for
-    imported and made-up entries.
+    sent with it; `cancelled` says that they stand for refused or abandoned tools (`prompt` is then the message that
+    refused them, or the CLI's own words for a plain "no"). `text` is the model's exact answer and `tools` the calls it
+    ended with: empty for a final answer. `made_up` marks an answer that the CLI wrote itself ("Tool uses were
+    interrupted …") and that must never be published as the model's words. `message_id` is None for imported and made-up
+    entries, and only for them: every answer of a model has one.
     """
 
     message_id: str | None
@@ -64,14 +65,17 @@ class RecordedEntry:
 class RecordMark:
     """A place in a conversation's record, to ask later what is new since.
 
-    `length` counts entries; `last_message_id` and `last_digest` (of the last entry's JSON text) recognise the last entry:
-    the prompt's words never do, since people repeat themselves. A conversation without a record has length 0.
+    `length` counts entries; `last_message_id` and `last_digest` (of what was said in the last entry, whatever else the
+    CLI notes about it) recognise the last entry: the prompt's words never do, since people repeat themselves. `recent`
+    names the last few entries, the last one included, by message id or else by digest, so that a rewritten history is
+    still told apart from new entries. A conversation without a record has length 0.
     """
 
     conversation_id: str | None
     length: int
     last_message_id: str | None
     last_digest: str | None
+    recent: tuple[str, ...] = ()
 
 
 NO_RECORD = RecordMark(conversation_id=None, length=0, last_message_id=None, last_digest=None)
@@ -82,14 +86,16 @@ NO_RECORD = RecordMark(conversation_id=None, length=0, last_message_id=None, las
 class RecordSlice:
     """The entries that are new since a mark, oldest first, and the mark after them.
 
-    `rewritten` says that the history before the mark is not what it was (the CLI summarised it), so the new entries were
-    found by their message ids alone.
+    `rewritten` says that the history before the mark is not what it was (the CLI summarised it, it was cleared, another
+    one was loaded, or the record is gone), so the new entries were found by their message ids alone. `skipped` counts
+    older new entries that were left out because the caller's limit was reached.
     """
 
     entries: tuple[RecordedEntry, ...]
     mark: RecordMark
     rewritten: bool = False
+    skipped: int = 0
 
 
 RecordProblem = Literal["missing", "locked", "behind", "shape", "unreadable"]
-"""Why a record could not be read: no database or row; held by a lock; not yet written; of an unknown shape; other I/O."""
+"""Why a record could not be read: no database; held by a lock; not yet written; of an unknown shape; other I/O."""

@@ -1,0 +1,522 @@
+"""The driver: one child in its terminal joined to the core's state machine, as one object.
+
+    agent = TerminalAgent(spec, directory=directory)
+    await agent.start()
+    await agent.send("hello", turn_id="t1")
+    async for event in agent.events(): …
+    await agent.close()
+
+Everything that waits is here; every decision is the core's. Between two reads of the terminal there is never more than
+`SLICE` bytes of work for the loop, and a reader of `events()` that falls behind stops the reading of the terminal, not
+the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import tempfile
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from qpty.agent import process_tree
+from qpty.agent.errors import AgentError, ProcessGoneError, TerminalClosedError
+from qpty.agent.history import load_command, save_command, save_history, write_history
+from qpty.agent.pty_process import ExitStatus, PtyChild
+from qpty.agent.record import ConversationRecord, RecordError
+from qpty.agent.witness import WitnessStand
+from qpty.core.commands import (
+    Command,
+    CommandSubmitted,
+    DataReceived,
+    EndTools,
+    Input,
+    Interrupt,
+    InterruptSubmitted,
+    Kill,
+    Look,
+    MenuAnswerSubmitted,
+    MessageSubmitted,
+    PermissionAnswerSubmitted,
+    ProcessExited,
+    ReadRecord,
+    RecordRead,
+    RestoreTerminal,
+    SendKeys,
+    TimePassed,
+    WakeAt,
+    Witnessed,
+)
+from qpty.core.events import CommandCompleted, Event, Exited, FailureCode, SessionState
+from qpty.core.machine import Machine
+from qpty.core.record import RecordMark, RecordProblem, RecordSlice
+from qpty.core.states import State
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import AsyncIterator, Coroutine, Sequence
+
+    from qpty.agent.capture import CaptureWriter
+    from qpty.agent.history import Exchange
+    from qpty.agent.spec import AgentSpec
+    from qpty.core.deadlines import Deadlines
+    from qpty.core.events import Answer, MenuRequested, PermissionRequested
+    from qpty.core.terminal import ScreenSnapshot
+
+SLICE: Final = 32 * 1024
+"""Bytes read and parsed before the loop has its turn again: about 10 ms of the slowest output."""
+
+EVENTS_LIMIT: Final = 4096
+"""Events that wait for their reader before the terminal isn't read any more."""
+
+EVENTS_RESUME: Final = 1024
+
+HANG_UP_GRACE: Final = 0.5
+"""Seconds that a tool which holds the terminal's foreground has to give it back after SIGHUP."""
+
+HANG_UP_LOOKS: Final = 50
+
+HANG_UPS: Final = 8
+"""Hang-ups in a row: shells started in shells."""
+
+
+class AgentStartError(AgentError):
+    """The agent ended, or was given up, before its first prompt. `code` says why, `text` is what it printed."""
+
+    def __init__(self, code: FailureCode | None, text: str, *, exit_code: int | None, exit_signal: int | None) -> None:
+        self.code = code
+        self.text = text
+        self.exit_code = exit_code
+        self.exit_signal = exit_signal
+        how = f"signal {exit_signal}" if exit_signal is not None else f"exit code {exit_code}"
+        super().__init__(f"the agent did not start ({code or 'unknown'}, {how}): {text[-500:] or 'it printed nothing'}")
+
+
+class TakeUpError(AgentError):
+    """The agent did not take up a conversation; `said` is what it printed."""
+
+    def __init__(self, command: str, said: str) -> None:
+        self.command = command
+        self.said = said
+        super().__init__(f"the agent did not confirm {command}: {said[-300:] or 'it printed nothing'}")
+
+
+class AgentGoneError(AgentError):
+    """The agent's process has ended: start another one."""
+
+    def __init__(self) -> None:
+        super().__init__("the agent's process has ended; start another one")
+
+
+class TerminalAgent:
+    """One command-line agent in one pseudo-terminal, inside one directory."""
+
+    def __init__(
+        self,
+        spec: AgentSpec,
+        *,
+        directory: Path,
+        options: tuple[str, ...] = (),
+        columns: int = 80,
+        lines: int = 24,
+        deadlines: Deadlines | None = None,
+        capture: CaptureWriter | None = None,
+    ) -> None:
+        self.spec = spec
+        self.directory = directory.resolve()
+        self._options = options
+        self._columns = columns
+        self._lines = lines
+        self._deadlines = deadlines
+        self._capture = capture
+        self._record = ConversationRecord(spec.database, self.directory)
+        self._machine: Machine | None = None
+        self._child: PtyChild | None = None
+        self._stand: WitnessStand | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._events: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+        self._over = False
+        self._look: Look | None = None
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._command: asyncio.Future[str] | None = None
+        self._exit: ExitStatus | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._throttled = False
+        self._hanging_up: asyncio.Task[None] | None = None
+        self.exited: Exited | None = None
+
+    # -- what a session uses
+
+    @property
+    def state(self) -> State:
+        """The state of the terminal; `starting` before `start`."""
+        return self._machine.state if self._machine is not None else State.STARTING
+
+    @property
+    def question(self) -> PermissionRequested | MenuRequested | None:
+        """The question that is open."""
+        return self._machine.question if self._machine is not None else None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the child; None before `start`."""
+        return self._child.pid if self._child is not None else None
+
+    @property
+    def screen(self) -> ScreenSnapshot:
+        """What a person would see now."""
+        return self._require_machine().terminal.snapshot()
+
+    async def start(self) -> None:
+        """Start the process and wait for its first prompt.
+
+        Raises the errors of `PtyChild.spawn`, and AgentStartError when no prompt came.
+        """
+        token = secrets.token_hex(16)
+        self._machine = Machine(
+            self.spec.dialect,
+            now=self._loop.time(),
+            columns=self._columns,
+            lines=self._lines,
+            deadlines=self._deadlines,
+        )
+        self._child = PtyChild.spawn(
+            self.spec.command(*self._options),
+            directory=self.directory,
+            environment={**self.spec.environment, process_tree.MARK_VARIABLE: token},
+            columns=self._columns,
+            lines=self._lines,
+        )
+        self._stand = WitnessStand(self._child, self.spec.dialect.process_names)
+        self._child.save_line_discipline()
+        self._child.on_exit(self._child_exited)
+        self._child.start_reading(self._readable)
+        self._perform(self._machine.receive(TimePassed(now=self._loop.time())))
+        try:
+            await self._started
+        except BaseException:
+            await self.close()
+            raise
+
+    async def send(self, text: str, *, turn_id: str) -> None:
+        """Type a message. Raises NotReadyError in any state but `ready`, PromptError for what can't be sent."""
+        self._receive(MessageSubmitted(turn_id=turn_id, text=text, now=self._loop.time()))
+
+    async def answer(self, request_id: str, answer: Answer) -> None:
+        """Answer the open permission. Raises QuestionMismatchError if it isn't open."""
+        self._receive(PermissionAnswerSubmitted(request_id=request_id, answer=answer, now=self._loop.time()))
+
+    async def choose(self, request_id: str, index: int | None) -> None:
+        """Choose from the open menu, by index from 0; None leaves it."""
+        self._receive(MenuAnswerSubmitted(request_id=request_id, index=index, now=self._loop.time()))
+
+    async def interrupt(self) -> None:
+        """Stop the running turn, if there is one; an open question is refused, none is left pending."""
+        self._receive(InterruptSubmitted(now=self._loop.time()))
+
+    async def take_up(self, exchanges: Sequence[Exchange] | None = None) -> None:
+        """Take up a conversation without a model call: these exchanges, or the directory's own recorded conversation.
+
+        Only in state `ready`, before the first message. Raises TakeUpError when the agent does not confirm it, and the
+        errors of `qpty.agent.history` and `qpty.agent.record`.
+        """
+        machine = self._require_machine()
+        with tempfile.TemporaryDirectory(prefix="take-up-", dir=self.spec.scratch) as private:
+            state, history = Path(private) / "state.json", Path(private) / "history.json"
+            state.touch(mode=0o600)
+            await self._command_confirmed(save_command(state), self.spec.dialect.saved)
+            if exchanges is None:
+                mark = await asyncio.to_thread(save_history, self._record, history, state=state)
+            else:
+                mark = await asyncio.to_thread(write_history, history, exchanges, directory=self.directory, state=state)
+            await self._command_confirmed(load_command(history), self.spec.dialect.loaded)
+        # The record is not rewritten before the next answer, and then has these entries before it.
+        machine.mark = mark
+
+    async def _command_confirmed(self, line: str, confirmation: re.Pattern[str]) -> None:
+        self._command = self._loop.create_future()
+        try:
+            self._receive(CommandSubmitted(line=line, now=self._loop.time()))
+            said = await self._command
+        finally:
+            self._command = None
+        if not confirmation.search(said):
+            raise TakeUpError(line.split()[0], said)
+
+    def resize(self, *, columns: int, lines: int) -> None:
+        """Change the terminal's size."""
+        self._require_child().resize(columns=columns, lines=lines)
+        self._require_machine().resize(columns=columns, lines=lines)
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield the events in order, to one reader; ends after the process has ended and everything was yielded."""
+        while True:
+            while self._events:
+                event = self._events.popleft()
+                if self._throttled and len(self._events) <= EVENTS_RESUME:
+                    self._throttled = False
+                    self._resume()
+                yield event
+            if self._over:
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def close(self) -> None:
+        """End the process and everything that belongs to it; safe to call twice. Ends `events()`."""
+        if self._timer is not None:
+            self._timer.cancel()
+        child = self._child
+        if child is not None:
+            await child.end()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._finish()
+
+    # -- reading
+
+    def _readable(self) -> None:
+        """There is something to read: read a slice, and look where the core wants to."""
+        machine, child = self._require_machine(), self._require_child()
+        read = 0
+        while read < SLICE:
+            data = child.read_nowait(SLICE - read)
+            if not data:
+                break
+            read += len(data)
+            self._receive(DataReceived(data=data, now=self._loop.time()))
+            if machine.suspended or self._throttled:
+                child.pause_reading()
+                return
+            if self._look is not None or child.readable():
+                continue
+            return
+        if self._look is not None and read < SLICE:
+            self._try_to_look()
+
+    def _resume(self) -> None:
+        machine, child = self._require_machine(), self._require_child()
+        if not machine.suspended and not self._throttled and self._exit is None:
+            child.resume_reading()
+
+    def _try_to_look(self) -> None:
+        """Look at the witnesses if nothing is readable before or after: they are of now, so must the bytes be."""
+        look, child, stand = self._look, self._child, self._stand
+        if look is None or child is None or stand is None:
+            return
+        if not look.urgent and child.readable():
+            return  # the look comes after what is readable
+        try:
+            if self.state is State.STARTING:
+                stand.set_baseline()
+            seen = stand.look()
+        except (ProcessGoneError, TerminalClosedError):
+            self._look = None
+            if look.urgent:
+                self._receive(Witnessed(raw_mode=False, foreground=False, children=0, now=self._loop.time()))
+            return  # otherwise the end is on its way
+        if not look.urgent and child.readable():
+            return
+        self._look = None
+        self._receive(
+            Witnessed(
+                raw_mode=seen.raw_mode,
+                foreground=seen.foreground,
+                children=len(seen.children),
+                now=self._loop.time(),
+            )
+        )
+
+    def _child_exited(self, status: ExitStatus) -> None:
+        """The process ended: read what is left, then say so."""
+        child = self._require_child()
+        self._exit = status
+        rest = child.read_rest()
+        if rest:
+            self._receive(DataReceived(data=rest, now=self._loop.time()))
+        self._receive(ProcessExited(code=status.code, signal=status.signal, now=self._loop.time()))
+
+    # -- the core
+
+    def _receive(self, given: Input) -> None:
+        machine = self._require_machine()
+        if self._capture is not None:
+            self._capture.write(given)
+        self._perform(machine.receive(given))
+
+    def _perform(self, outputs: list[Event | Command]) -> None:
+        for output in outputs:
+            if isinstance(output, Event):
+                self._publish(output)
+            else:
+                self._carry_out(output)
+
+    def _publish(self, event: Event) -> None:
+        self._events.append(event)
+        self._arrived.set()
+        if len(self._events) >= EVENTS_LIMIT and not self._throttled:
+            self._throttled = True
+            if self._child is not None:
+                self._child.pause_reading()
+        if isinstance(event, SessionState) and event.state == State.READY.value and not self._started.done():
+            self._started.set_result(None)
+        elif isinstance(event, CommandCompleted) and self._command is not None and not self._command.done():
+            self._command.set_result(event.text)
+        elif isinstance(event, Exited):
+            self._process_over(event)
+
+    def _process_over(self, event: Exited) -> None:
+        self.exited = event
+        if not self._started.done():
+            code = event.failure or ("timeout" if self._ending is not None else None)
+            self._started.set_exception(
+                AgentStartError(code, event.text, exit_code=event.code, exit_signal=event.signal)
+            )
+        if self._command is not None and not self._command.done():
+            self._command.set_exception(AgentGoneError())
+        self._finish()
+
+    def _finish(self) -> None:
+        self._over = True
+        self._arrived.set()
+        if not self._started.done():
+            self._started.cancel()
+
+    def _carry_out(self, command: Command) -> None:
+        child = self._require_child()
+        match command:
+            case SendKeys():
+                if self._exit is None:
+                    child.write(command.data)
+            case WakeAt():
+                self._wake_at(command.time)
+            case Look():
+                self._look = command
+                self._loop.call_soon(self._try_to_look)
+            case ReadRecord():
+                child.pause_reading()
+                self._spawn(self._read_record(command.mark))
+            case Interrupt():
+                self._interrupt()
+            case EndTools():
+                self._spawn(self._end_tools())
+            case RestoreTerminal():
+                if self._exit is None:
+                    child.restore_line_discipline()
+            case Kill():
+                if self._ending is None:
+                    self._ending = self._spawn(self._kill())
+            case _:
+                raise TypeError(f"not a command: {command!r}")
+
+    def _wake_at(self, time: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(time, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._receive(TimePassed(now=self._loop.time()))
+        if self._machine is not None and not self._machine.suspended:
+            self._resume()
+
+    async def _read_record(self, mark: RecordMark | None) -> None:
+        result: RecordSlice | None = None
+        problem: RecordProblem | None = None
+        try:
+            result = await asyncio.to_thread(self._read_since, mark)
+        except RecordError as error:
+            problem = error.problem
+        self._receive(RecordRead(result=result, problem=problem, now=self._loop.time()))
+        self._resume()
+
+    def _read_since(self, mark: RecordMark | None) -> RecordSlice:
+        if mark is None:
+            return RecordSlice(entries=(), mark=self._record.mark())
+        return self._record.since(mark)
+
+    def _interrupt(self) -> None:
+        """Send SIGINT, but never while a tool has taken the terminal's foreground.
+
+        An interactive shell run as a tool makes itself the foreground group. Interrupted then, the CLI would read the
+        terminal from the background, get an error and exit (measured): such a tool is hung up first, and gives the
+        foreground back as it ends.
+        """
+        child, stand = self._require_child(), self._stand
+        child.discard_writes()
+        try:
+            foreground = stand is None or stand.look().foreground
+        except (ProcessGoneError, TerminalClosedError):
+            return
+        if foreground:
+            child.interrupt()
+        elif self._hanging_up is None or self._hanging_up.done():
+            self._hanging_up = self._spawn(self._hang_up_tools())
+
+    async def _hang_up_tools(self) -> None:
+        """Hang up whoever has the foreground, shell by shell, until the CLI has it again; then interrupt the CLI."""
+        child, stand = self._require_child(), self._stand
+        if stand is None:
+            return
+        try:
+            for _ in range(HANG_UPS):
+                group = child.foreground_group()
+                if stand.look().foreground:
+                    child.interrupt()
+                    return
+                with suppress(ProcessLookupError, PermissionError):
+                    if os.getsid(group) == child.pid:  # a group of this very terminal
+                        os.killpg(group, signal.SIGHUP)
+                        os.killpg(group, signal.SIGCONT)
+                for _ in range(HANG_UP_LOOKS):  # nothing tells when a foreground group changes
+                    if child.foreground_group() != group:
+                        break
+                    await asyncio.sleep(HANG_UP_GRACE / HANG_UP_LOOKS)
+            await self._end_tools()
+        except (ProcessGoneError, TerminalClosedError):
+            return  # the end is on its way
+
+    async def _end_tools(self) -> None:
+        if self._stand is None:
+            return
+        try:
+            leftovers = self._stand.tool_processes()
+        except ProcessGoneError:
+            return
+        if leftovers:
+            await process_tree.end_processes(leftovers)
+
+    async def _kill(self) -> None:
+        await self._require_child().end()
+
+    # -- owned tasks
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._loop.call_exception_handler(
+                {"message": "a task of the terminal's driver failed", "exception": error, "task": task}
+            )
+
+    def _require_child(self) -> PtyChild:
+        if self._child is None:
+            raise AgentGoneError
+        return self._child
+
+    def _require_machine(self) -> Machine:
+        if self._machine is None:
+            raise AgentGoneError
+        return self._machine

@@ -1,0 +1,235 @@
+"""A history for the CLI to take up: made up of exchanges, or saved from a directory's own record.
+
+A fresh process restores a conversation without asking the model anything:
+
+1. type `save_command(state)` at its first prompt: the process writes its own, still empty state to a file;
+2. `write_history(…, state=state)` or `save_history(…, state=state)` puts the history into a copy of that;
+3. type `load_command(history)`.
+
+The first step matters, because `/load` replaces the tools on offer by those of the file: after a file without tools the
+model can't use any until the process ends. Both commands take 6 ms and print one line, whose words are the dialect's.
+The directory's row isn't touched until the next answer, and then holds the restored entries and the new one: with the
+mark that was returned here, `ConversationRecord.since` gives just the new one.
+
+```
+HistoryError
+├── HistoryTextError      .index .part: an exchange that the CLI can't hold
+├── HistoryTooLargeError  .size .limit .unit
+├── HistoryStateError     .path .detail: the saved state isn't one
+└── CommandPathError      .path .detail: a path that can't be typed
+```
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from qpty.agent.errors import AgentError
+from qpty.agent.files import write_private
+from qpty.agent.record import mark_of_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from qpty.agent.record import ConversationRecord
+    from qpty.core.record import RecordMark
+
+MAX_EXCHANGES: Final = 4_900
+"""Nearer to 10,000 messages the CLI leaves out the oldest without a word (of 4,999 exchanges it sent 4,997)."""
+
+MAX_BYTES: Final = 16 << 20
+"""Of a history file. A model's context window holds a fraction of it; 10 MB load in 10 ms."""
+
+# What belongs to the process rather than to the conversation: taken from the state that the process saved itself.
+_OF_THE_PROCESS: Final = ("tools", "context_manager", "model_info", "mcp_enabled")
+
+
+class HistoryError(AgentError):
+    """A history can't be handed to the CLI."""
+
+
+class HistoryTextError(HistoryError):
+    """An exchange can't be part of a history: `index` counts from 0, `part` is "prompt" or "answer"."""
+
+    def __init__(self, *, index: int, part: str, detail: str) -> None:
+        super().__init__(f"the {part} of exchange {index} {detail}: leave the exchange out or mend it")
+        self.index = index
+        self.part = part
+        self.detail = detail
+
+
+class HistoryTooLargeError(HistoryError):
+    """The history is longer than `limit` (`unit`: "exchanges" or "bytes"): leave out the oldest part."""
+
+    def __init__(self, *, size: int, limit: int, unit: str) -> None:
+        super().__init__(f"the history has {size} {unit} and the limit is {limit}: leave out the oldest exchanges")
+        self.size = size
+        self.limit = limit
+        self.unit = unit
+
+
+class HistoryStateError(HistoryError):
+    """The file at `path` isn't a state that the CLI saved."""
+
+    def __init__(self, *, path: Path, detail: str) -> None:
+        super().__init__(f"{path} is not a conversation state saved by the CLI ({detail}): type `/save` again")
+        self.path = path
+        self.detail = detail
+
+
+class CommandPathError(HistoryError):
+    """The CLI's line editor can't take this path."""
+
+    def __init__(self, *, path: Path, detail: str) -> None:
+        super().__init__(f"{str(path)!r} cannot be typed to the CLI: {detail}; use another path")
+        self.path = path
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A user's message and the model's whole answer."""
+
+    prompt: str
+    answer: str
+
+
+def write_history(path: Path, exchanges: Sequence[Exchange], *, directory: Path, state: Path | None) -> RecordMark:
+    """Write a file for `/load` (0600, in one step) and give the mark of the record as it will be.
+
+    `directory` is the CLI's working directory; `state` the file that this CLI saved at its first prompt. With `state`
+    None the model is offered no tools after the `/load`: only for agents without any. The model is then sent exactly
+    these texts. Raises `HistoryError`, `OSError`.
+    """
+    if len(exchanges) > MAX_EXCHANGES:
+        raise HistoryTooLargeError(size=len(exchanges), limit=MAX_EXCHANGES, unit="exchanges")
+    for index, exchange in enumerate(exchanges):
+        _check(exchange, index)
+    document = _blank() | (_load_state(state) if state else {})
+    document |= {
+        "conversation_id": str(uuid.uuid4()),
+        "next_message": None,
+        "history": [_entry(exchange, directory.resolve()) for exchange in exchanges],
+        "valid_history_range": [0, len(exchanges)],
+        "transcript": [],
+        "latest_summary": None,
+    }
+    return _write(path, document)
+
+
+def save_history(record: ConversationRecord, path: Path, *, state: Path | None) -> RecordMark:
+    """Write the directory's own conversation to a file for `/load` (0600, in one step) and give its mark.
+
+    `state` is the file that the fresh process saved at its first prompt: its tools, model and context take the place of
+    the recorded ones. With None those of the process that wrote the record are kept, whether or not they still exist.
+    Raises `RecordError` (`RecordMissingError` where the directory has no conversation), `HistoryError`, `OSError`.
+    """
+    document, _ = record.document()
+    if state is not None:
+        fresh = _load_state(state)
+        document |= {name: fresh[name] for name in _OF_THE_PROCESS if name in fresh}
+    return _write(path, document)
+
+
+def load_command(path: Path) -> str:
+    """Give the text to type so that the CLI loads the file. Raises `CommandPathError`."""
+    return f"/load {_typed(path)}"
+
+
+def save_command(path: Path) -> str:
+    """Give the text to type so that the CLI writes its state to the file, over what is there.
+
+    The CLI keeps an existing file's mode and makes a new one readable for all: create it first, or keep it in a private
+    directory. Raises `CommandPathError`.
+    """
+    return f"/save --force {_typed(path)}"
+
+
+def _typed(path: Path) -> str:
+    """The path as one word. The CLI splits like a shell, without expansions; what it can't split goes to the model."""
+    text = str(path)
+    if not path.is_absolute():
+        raise CommandPathError(path=path, detail="it is not absolute")
+    for character in text:
+        if ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0:
+            raise CommandPathError(path=path, detail=f"it holds the control character U+{ord(character):04X}")
+        if _deleted(ord(character)):
+            raise CommandPathError(path=path, detail=f"it holds U+{ord(character):04X}, which the CLI deletes")
+        if 0xD800 <= ord(character) < 0xE000:
+            raise CommandPathError(path=path, detail="it is not UTF-8")
+    if "```" in text:
+        raise CommandPathError(path=path, detail="the line editor takes ``` for the start of a code block")
+    return shlex.quote(text)
+
+
+def _deleted(code: int) -> bool:
+    """Whether the CLI deletes this character from what is typed."""
+    return (
+        0x200B <= code <= 0x200F
+        or 0x2028 <= code <= 0x202F
+        or 0x205F <= code <= 0x206F
+        or (0xFFF0 <= code <= 0xFFFF and code != 0xFFFD)
+        or 0xE0000 <= code <= 0xE007F
+    )
+
+
+def _check(exchange: Exchange, index: int) -> None:
+    if not exchange.prompt.strip():
+        raise HistoryTextError(index=index, part="prompt", detail="is empty")
+    for part, text in (("prompt", exchange.prompt), ("answer", exchange.answer)):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise HistoryTextError(index=index, part=part, detail=f"is not Unicode text ({error.reason})") from error
+
+
+def _blank() -> dict[str, Any]:
+    """The least that the CLI takes for a state."""
+    return {"conversation_id": "", "next_message": None, "history": [], "transcript": [], "tools": {}}
+
+
+def _entry(exchange: Exchange, directory: Path) -> dict[str, Any]:
+    environment = {
+        "operating_system": "linux",
+        "current_working_directory": str(directory),
+        "environment_variables": [],
+    }
+    return {
+        "user": {
+            "additional_context": "",
+            "env_context": {"env_state": environment},
+            "content": {"Prompt": {"prompt": exchange.prompt}},
+            "timestamp": None,
+            "images": None,
+        },
+        "assistant": {"Response": {"message_id": None, "content": exchange.answer}},
+        "request_metadata": None,
+    }
+
+
+def _load_state(path: Path) -> dict[str, Any]:
+    """Read what `/save` wrote."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise HistoryTooLargeError(size=path.stat().st_size, limit=MAX_BYTES, unit="bytes")
+    try:
+        state = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise HistoryStateError(path=path, detail=str(error)) from error
+    if not isinstance(state, dict) or not isinstance(state.get("tools"), dict):
+        raise HistoryStateError(path=path, detail="it is no object with tools")
+    return state
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> RecordMark:
+    data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(data) > MAX_BYTES:
+        raise HistoryTooLargeError(size=len(data), limit=MAX_BYTES, unit="bytes")
+    write_private(path, data)
+    return mark_of_document(document)

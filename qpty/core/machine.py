@@ -1,0 +1,700 @@
+"""The state machine of one terminal: inputs in, events and commands out.
+
+    machine = Machine(dialect, now=clock())
+    for output in machine.receive(DataReceived(data=…, now=clock())):
+        …                                    # an Event goes to the reader, a Command is carried out
+
+Rules:
+
+- Tokens are read in order and never twice. Where the next one can't be judged without a look at the kernel or at the
+  record, reading stops there (`suspended`), the question goes out as a command, and what arrives meanwhile waits.
+- A prompt is a candidate only while it is the very last thing that was printed; it is judged by its witnesses when
+  nothing more is readable, and again (10 ms, then doubling to 1 s) as long as they disagree.
+- Every turn ends once. What proved it is in its evidence.
+- Time comes in as an argument. There is one clock command, `WakeAt`, for the earliest of all deadlines.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from wcwidth import wcswidth
+
+from qpty.core import endings, keys
+from qpty.core.commands import (
+    Command,
+    CommandSubmitted,
+    DataReceived,
+    EndTools,
+    Input,
+    Interrupt,
+    InterruptSubmitted,
+    Kill,
+    Look,
+    MenuAnswerSubmitted,
+    MessageSubmitted,
+    PermissionAnswerSubmitted,
+    ProcessExited,
+    ReadRecord,
+    RecordRead,
+    RestoreTerminal,
+    SendKeys,
+    TimePassed,
+    WakeAt,
+    Witnessed,
+)
+from qpty.core.deadlines import Deadlines, Timers
+from qpty.core.events import (
+    CommandCompleted,
+    Event,
+    Exited,
+    MenuAnswered,
+    MenuRequested,
+    Notice,
+    PermissionAnswered,
+    PermissionRequested,
+    SessionState,
+    TurnFailed,
+    TurnStarted,
+)
+from qpty.core.lines import LINE_LIMIT, PASTE_OFF, PASTE_ON, LineReader
+from qpty.core.states import NotReadyError, QuestionMismatchError, Signal, State, advance
+from qpty.core.terminal import Terminal
+from qpty.core.turn import Need, Phase, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qpty.core.dialect import Dialect
+    from qpty.core.record import RecordMark
+
+Output = Event | Command
+
+LOOK_AGAIN: Final = 0.01
+"""Seconds before a candidate is looked at again; doubles up to `LOOK_SLOWEST`."""
+
+LOOK_SLOWEST: Final = 1.0
+
+QUIET_LOOK: Final = 1.0
+"""Seconds of silence in a turn after which the witnesses are looked at: does something unknown wait for keys?"""
+
+UNKNOWN_AFTER: Final = 2
+"""So many quiet looks in a row must say that something unknown waits for keys."""
+
+RECORD_TRIES: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
+"""Seconds to wait before the record is read again when it does not yet have what the screen tells of (measured: it is
+written 1 to 28 ms before the screen shows it, so this is for a stalled disk)."""
+
+INTERRUPT_AGAIN: Final = (0.05, 0.1, 0.2, 0.4, 1.0, 2.0, 2.0, 4.0)
+"""Seconds after which an interrupt is sent again: one that comes between two of the CLI's states is lost, one too many
+does nothing (measured: five at a prompt). After the last the process is ended."""
+
+INTERRUPTS_BEFORE_TOOLS: Final = 4
+"""So many interrupts a tool may outlive before it is ended."""
+
+MENU_SETTLES: Final = 0.05
+"""Seconds without output after which a menu counts as painted."""
+
+KEPT_LINES: Final = 40
+"""Lines printed outside turns that are kept, to say why a start failed or what a process said last."""
+
+
+class Machine:
+    """One terminal's state machine. `events` go to whoever reads the session, commands to the driver."""
+
+    def __init__(
+        self, dialect: Dialect, *, now: float, columns: int = 80, lines: int = 24, deadlines: Deadlines | None = None
+    ) -> None:
+        self.dialect = dialect
+        self.state = State.STARTING
+        self.terminal = Terminal(
+            columns=columns, lines=lines, frames=dialect.spinner_frames, words=dialect.spinner_words
+        )
+        self.question: PermissionRequested | MenuRequested | None = None
+        self.mark: RecordMark | None = None
+        self._deadlines = deadlines or Deadlines()
+        self._reader = LineReader()
+        self._out: list[Output] = []
+        self._backlog: deque[list[str]] = deque()
+        self._after_record: Callable[[RecordRead], None] | None = None
+        self._after_look: Callable[[Witnessed], None] | None = None
+        self._record_tries = 0
+        self._turn: Turn | None = None
+        self._requests = 0
+        self._interrupts = 0
+        self._overdue: endings.Overdue | None = None
+        self._kept: deque[str] = deque(maxlen=KEPT_LINES)
+        self._timers = Timers()
+        self._timers.set("start", now + self._deadlines.start)
+        self._look_delay = LOOK_AGAIN
+        self._quiet_looks = 0
+        self._cleared = False
+        self._exited: ProcessExited | None = None
+        self._now = now
+
+    # -- inputs
+
+    @property
+    def suspended(self) -> bool:
+        """Whether an answer to `ReadRecord` or to an urgent `Look` is needed before anything more is read."""
+        return self._after_record is not None or self._after_look is not None
+
+    def receive(self, given: Input) -> list[Output]:
+        """Take one input in; return the events and commands that follow from it, in order."""
+        self._now = given.now
+        match given:
+            case DataReceived():
+                self._data(given)
+            case Witnessed():
+                self._witnessed(given)
+            case RecordRead():
+                self._record_read(given)
+            case TimePassed():
+                self._time_passed()
+            case MessageSubmitted():
+                self._message(given)
+            case CommandSubmitted():
+                self._command(given)
+            case PermissionAnswerSubmitted():
+                self._permission_answer(given)
+            case MenuAnswerSubmitted():
+                self._menu_answer(given)
+            case InterruptSubmitted():
+                self._interrupt()
+            case ProcessExited():
+                self._exited = given
+            case _:
+                raise TypeError(f"not an input: {given!r}")
+        self._read_on()
+        if self._turn is not None:
+            self._out += self._turn.take()
+        self._arm()
+        out, self._out = self._out, []
+        return out
+
+    def resize(self, *, columns: int, lines: int) -> None:
+        """The terminal has a new size."""
+        self.terminal.resize(columns=columns, lines=lines)
+
+    # -- reading
+
+    def _data(self, given: DataReceived) -> None:
+        tokens = self.terminal.feed(given.data)
+        if tokens:
+            self._backlog.append(tokens)
+        if self.state in {State.BUSY, State.UNKNOWN} and "silence" in self._timers:
+            self._timers.set("silence", given.now + self._deadlines.silence)
+        self._quiet_looks = 0
+
+    def _read_on(self) -> None:
+        """Read what waits, until it is used up or something has to be known first."""
+        while self._backlog and not self.suspended:
+            tokens = self._backlog.popleft()
+            read = self._read(tokens)
+            if read < len(tokens):
+                self._backlog.appendleft(tokens[read:])
+            elif not self._backlog and not self.suspended:
+                self._at_end_of_output()
+        if self._exited is not None and not self._backlog and not self.suspended:
+            self._process_exited(self._exited)
+
+    def _read(self, tokens: list[str]) -> int:
+        """Read tokens in order; return how many were, fewer than all when reading has to stop."""
+        reader = self._reader
+        for index, token in enumerate(tokens):
+            first = token[0]
+            if reader.watching:
+                reader.note(token)
+            if first >= " " and first != "\x7f" and not "\x80" <= first <= "\x9f":
+                self._text(token)
+            elif first == "\n":
+                self._line_end()
+            elif first == "\r":
+                reader.carriage_return()
+            elif first == "\x1b":
+                self._sequence(token)
+            elif first == "\b":
+                reader.backspace()
+            if self._turn is not None and self._turn.need is not None:
+                self._ask(self._turn)
+                return index + 1
+        return len(tokens)
+
+    def _text(self, token: str) -> None:
+        turn = self._turn
+        reader = self._reader
+        if turn is not None and turn.phase is Phase.ANSWER:
+            if reader.plain:
+                turn.answer_text(token, self._now)
+                return
+            turn.end_answer()
+            reader.restart()
+        elif turn is not None and turn.phase is Phase.ECHO:
+            return
+        reader.draw(token)
+        if reader.column > LINE_LIMIT:
+            self._line_end()
+
+    def _line_end(self) -> None:
+        turn = self._turn
+        line = self._reader.end_line()
+        if turn is None:
+            if line.text.strip():
+                self._kept.append(line.text.strip())
+        elif turn.phase is Phase.ANSWER:
+            turn.answer_line_end()
+        elif turn.phase is not Phase.ECHO:
+            turn.line(line, self._now)
+
+    def _sequence(self, token: str) -> None:
+        reader = self._reader
+        turn = self._turn
+        if token == PASTE_ON:
+            reader.paste_on()
+        elif token == PASTE_OFF:
+            was_on = reader.paste
+            reader.paste_off()
+            if turn is not None and turn.phase is Phase.ECHO and was_on:
+                self._accepted(turn)
+        elif (
+            reader.sequence(token)
+            and turn is not None
+            and turn.phase is Phase.WAITING
+            and reader.plain
+            and reader.line_colour == self.dialect.answer_colour
+            and reader.text == self.dialect.answer_prefix
+        ):
+            reader.restart()
+            turn.begin_answer(self._now)
+
+    def _accepted(self, turn: Turn) -> None:
+        self._reader.restart()
+        turn.accepted(self._now)
+        self._timers.cancel("submit")
+        self._timers.set("silence", self._now + self._deadlines.silence)
+        self._out.append(RestoreTerminal())
+        if self._interrupts:
+            self._timers.set("interrupt", self._now)  # it was wanted before the CLI could have heard it
+
+    def _ask(self, turn: Turn) -> None:
+        """Stop reading until the record, or the children, are known."""
+        self._out += turn.take()
+        if turn.need is Need.RECORD:
+            self._read_record(self._turn_record)
+        elif turn.need is Need.CHILDREN:
+            self._after_look = self._children_seen
+            self._out.append(Look(urgent=True))
+
+    def _children_seen(self, seen: Witnessed) -> None:
+        if self._turn is not None:
+            self._turn.children_seen(seen.children)
+            self._turn.hold(seen.now)
+            if self._turn.hold_until is not None:
+                self._timers.set("hold", self._turn.hold_until)
+
+    # -- the record
+
+    def _read_record(self, then: Callable[[RecordRead], None]) -> None:
+        self._after_record = then
+        self._record_tries = 0
+        self._out.append(ReadRecord(mark=self.mark))
+
+    def _record_read(self, given: RecordRead) -> None:
+        then, self._after_record = self._after_record, None
+        if given.result is not None:
+            self.mark = given.result.mark
+        if then is not None:
+            then(given)
+
+    def _try_record_again(self, then: Callable[[RecordRead], None]) -> bool:
+        """Ask for the record once more, after a little while; False when it was asked often enough."""
+        if self._record_tries >= len(RECORD_TRIES) or self._exited is not None:
+            return False
+        self._timers.set("record", self._now + RECORD_TRIES[self._record_tries])
+        self._record_tries += 1
+        self._after_record = then
+        return True
+
+    def _turn_record(self, given: RecordRead) -> None:
+        """The record was read in the middle of a turn, for a header."""
+        turn = self._turn
+        if turn is None:
+            return
+        entries = given.result.entries if given.result is not None else ()
+        late = not entries and given.problem in {None, "behind", "missing", "locked"}
+        if late and self._try_record_again(self._turn_record):
+            return
+        turn.record_read(entries, readable=given.result is not None)
+
+    # -- prompts and questions
+
+    def _at_end_of_output(self) -> None:
+        """All that was printed has been read: see whether its last thing waits for keys."""
+        self._timers.cancel("look")
+        self._look_delay = LOOK_AGAIN
+        if self._waits_for_keys():
+            if self._turn is not None and self._turn.menu is not None and not self._reader.paste:
+                self._timers.set("look", self._now + MENU_SETTLES)
+            else:
+                self._out.append(Look())
+        elif self.state in {State.STARTING, State.BUSY, State.UNKNOWN}:
+            self._timers.set("look", self._now + QUIET_LOOK)
+
+    def _waits_for_keys(self) -> bool:
+        """Whether the last thing on the screen is a painted prompt or a menu."""
+        if self.state in {State.READY, State.PERMISSION, State.MENU, State.FAILED, State.EXITED}:
+            return False
+        if self._turn is not None and self._turn.phase is Phase.ECHO:
+            return False
+        return self._prompt() is not None or self._menu_painted()
+
+    def _prompt(self) -> bool | None:
+        """None without a painted prompt; True for one with nothing typed at it, False for one with leftover keys."""
+        paint = self._reader.painted()
+        if paint is None:
+            return None
+        last = paint.text.rpartition("\n")[2]
+        match = self.dialect.prompt.match(last)
+        if match is None:
+            return None
+        return match.end() == len(last) and wcswidth(last) == paint.column
+
+    def _menu_painted(self) -> bool:
+        turn = self._turn
+        return turn is not None and turn.phase is Phase.WAITING and turn.menu is not None and bool(turn.menu.options)
+
+    def _witnessed(self, seen: Witnessed) -> None:
+        then, self._after_look = self._after_look, None
+        if then is not None:
+            then(seen)
+            return
+        if self._backlog or self.suspended or self.state not in {State.STARTING, State.BUSY, State.UNKNOWN}:
+            return
+        reads_keys = seen.raw_mode and seen.foreground and not seen.children
+        prompt = self._prompt() if self._reader.paste else None
+        if prompt is not None:
+            self._judge_prompt(seen, reads_keys=reads_keys, empty=prompt)
+        elif self._menu_painted() and reads_keys:
+            self._menu_proved()
+        else:
+            self._judge_silence(reads_keys=reads_keys)
+
+    def _judge_prompt(self, seen: Witnessed, *, reads_keys: bool, empty: bool) -> None:
+        if self._turn is not None and self._turn.phase is Phase.ECHO:
+            return
+        if reads_keys and empty:
+            self._cleared = False
+            self._read_record(self._prompt_proved)
+            return
+        if reads_keys and not self._cleared:
+            self._cleared = True
+            self._out.append(SendKeys(data=keys.CLEAR_LINE))
+        if seen.children and self._interrupts:
+            self._out.append(EndTools())
+        self._look_again()
+
+    def _look_again(self) -> None:
+        self._timers.set("look", self._now + self._look_delay)
+        self._look_delay = min(self._look_delay * 2, LOOK_SLOWEST)
+
+    def _judge_silence(self, *, reads_keys: bool) -> None:
+        """Nothing known waits for keys. If something does, it is unknown; silence by itself says nothing."""
+        self._quiet_looks = self._quiet_looks + 1 if reads_keys else 0
+        if self._quiet_looks >= UNKNOWN_AFTER and self.state is not State.UNKNOWN:
+            self._go(Signal.UNRECOGNISED, "the terminal reads keys at a screen that is not known")
+            self._notice("unrecognised_screen", "The command line waits for keys at a screen that qpty doesn't know.")
+        self._timers.set("look", self._now + QUIET_LOOK)
+
+    def _prompt_proved(self, given: RecordRead) -> None:
+        """The prompt is painted and the witnesses agree; the record was read to say what ended."""
+        turn = self._turn
+        if turn is None:
+            if self.state is not State.READY:
+                self._timers.cancel()
+                self._go(Signal.PROMPT_PROVED)
+            return
+        entries = given.result.entries if given.result is not None else ()
+        turn.record_read(entries, readable=given.result is not None)
+        if turn.question_open and (turn.unanswered or given.result is None):
+            self._permission_proved(turn)
+            return
+        undecided = turn.turn_id is not None and not self._decided(turn) and given.problem != "shape"
+        if undecided and self._try_record_again(self._prompt_proved):
+            return
+        self._conclude(turn, given)
+
+    def _decided(self, turn: Turn) -> bool:
+        """Whether what is known suffices to say how the turn ended."""
+        return turn.finished is not None or bool(self._interrupts) or turn.failure is not None
+
+    def _permission_proved(self, turn: Turn) -> None:
+        self._requests += 1
+        request = turn.permission(f"{turn.turn_id}.{self._requests}")
+        if request is None:
+            self._conclude(turn, None)
+            return
+        self._out += turn.take()
+        if self._interrupts:
+            self._answer_keys(turn, request, "refuse")
+            return
+        self._pause_timers()
+        self.question = request
+        self._go(Signal.QUESTION_PROVED)
+        self._out.append(request)
+
+    def _menu_proved(self) -> None:
+        turn = self._turn
+        if turn is None or turn.menu is None:
+            return
+        self._out += turn.take()
+        self._pause_timers()
+        self._requests += 1
+        self.question = MenuRequested(
+            turn_id=turn.turn_id,
+            request_id=f"{turn.turn_id}.{self._requests}",
+            title=turn.menu.title,
+            options=tuple(turn.menu.options),
+            selected=turn.menu.selected,
+        )
+        self._go(Signal.MENU_PROVED)
+        self._out.append(self.question)
+        if self._interrupts:
+            self._menu_keys(None)
+
+    # -- the end of a turn
+
+    def _conclude(self, turn: Turn, record: RecordRead | None) -> None:
+        """The prompt is back: say how the turn ended."""
+        interrupted = bool(self._interrupts) and self._overdue is None
+        turn.finish(interrupted=interrupted)
+        self._out += turn.take()
+        overdue, open_call = self._overdue, turn.unanswered and not self._interrupts
+        self._end_turn()
+        if turn.turn_id is None:
+            self._go(Signal.PROMPT_PROVED)
+            self._out.append(CommandCompleted(text=turn.remarks))
+            return
+        ending = endings.at_prompt(
+            turn, turn_id=turn.turn_id, now=self._now, record=record, interrupted=interrupted, overdue=overdue
+        )
+        self._out.append(ending)
+        if open_call and isinstance(ending, TurnFailed) and ending.code == "unknown":
+            self._give_up("a tool call is open behind a plain prompt: nothing may be typed there")
+        else:
+            self._go(Signal.PROMPT_PROVED)
+
+    def _end_turn(self) -> None:
+        self._turn = None
+        self.question = None
+        self._overdue = None
+        self._interrupts = 0
+        self._timers.cancel()
+
+    def _process_exited(self, exited: ProcessExited) -> None:
+        """The process ended and all it printed was read; the record may still hold the answer of the running turn."""
+        if self.state is State.EXITED:
+            return
+        if self._turn is not None and self._turn.turn_id is not None:
+            self._read_record(lambda record: self._finish_exit(exited, record))
+        else:
+            self._finish_exit(exited, None)
+
+    def _finish_exit(self, exited: ProcessExited, record: RecordRead | None) -> None:
+        turn = self._turn
+        tail = self._reader.end_line().text.strip()
+        if tail:
+            self._kept.append(tail)
+        said = "\n".join(self._kept)
+        if turn is not None:
+            entries = record.result.entries if record is not None and record.result is not None else ()
+            turn.record_read(entries, readable=record is not None and record.result is not None)
+            turn.finish(interrupted=bool(self._interrupts))
+            self._out += turn.take()
+            said = f"{said}\n{turn.remarks}".strip()
+            overdue = self._overdue
+            self._end_turn()
+            if turn.turn_id is not None:
+                self._out.append(
+                    endings.at_exit(
+                        turn,
+                        self.dialect,
+                        turn_id=turn.turn_id,
+                        now=self._now,
+                        exited=exited,
+                        said=said,
+                        overdue=overdue,
+                    )
+                )
+        self._timers.cancel()
+        self._go(Signal.EXITED)
+        failure = endings.failure_in(said, self.dialect)
+        self._out.append(
+            Exited(code=exited.code, signal=exited.signal, text=said, failure=failure.code if failure else None)
+        )
+
+    # -- what a person wants
+
+    def _message(self, given: MessageSubmitted) -> None:
+        self._require_ready()
+        encoded = keys.encode_prompt(given.text)
+        self._begin(Turn(self.dialect, turn_id=given.turn_id, started=given.now))
+        self._out.append(TurnStarted(turn_id=given.turn_id, text=encoded.sent, changes=encoded.changes))
+        self._out.append(SendKeys(data=encoded.keys))
+
+    def _command(self, given: CommandSubmitted) -> None:
+        self._require_ready()
+        data = keys.encode_command(given.line)
+        self._begin(Turn(self.dialect, turn_id=None, started=given.now))
+        self._out.append(SendKeys(data=data))
+
+    def _begin(self, turn: Turn) -> None:
+        self._turn = turn
+        self._interrupts = 0
+        self._overdue = None
+        self._quiet_looks = 0
+        self._timers.cancel()
+        self._timers.set("submit", self._now + self._deadlines.submit)
+        self._timers.set("turn", self._now + self._deadlines.turn)
+        self._go(Signal.KEYS_SENT)
+
+    def _require_ready(self) -> None:
+        if self.state is not State.READY:
+            raise NotReadyError(self.state.value, self.question)
+
+    def _permission_answer(self, given: PermissionAnswerSubmitted) -> None:
+        question = self.question
+        if not isinstance(question, PermissionRequested) or question.request_id != given.request_id:
+            raise QuestionMismatchError(given.request_id, question.request_id if question else None)
+        if self._turn is not None:
+            self._answer_keys(self._turn, question, given.answer)
+
+    def _answer_keys(self, turn: Turn, request: PermissionRequested, answer: keys.Answer) -> None:
+        data = keys.encode_answer(answer, self.dialect.answers)
+        was_open, self.question = self.question is not None, None
+        turn.answered(allow=answer != "refuse")
+        self._timers.set("submit", self._now + self._deadlines.submit)
+        self._timers.set("turn", self._now + self._deadlines.turn)
+        if was_open:
+            self._out.append(PermissionAnswered(turn_id=turn.turn_id, request_id=request.request_id, answer=answer))
+            self._out += turn.take()
+            self._go(Signal.ANSWERED)
+        self._out.append(SendKeys(data=data))
+
+    def _menu_answer(self, given: MenuAnswerSubmitted) -> None:
+        question = self.question
+        if not isinstance(question, MenuRequested) or question.request_id != given.request_id:
+            raise QuestionMismatchError(given.request_id, question.request_id if question else None)
+        if given.index is not None and not 0 <= given.index < len(question.options):
+            raise ValueError(f"option {given.index}: choose one of 0 to {len(question.options) - 1}, or null to leave")
+        self._menu_keys(given.index)
+
+    def _menu_keys(self, index: int | None) -> None:
+        question, turn = self.question, self._turn
+        if not isinstance(question, MenuRequested) or turn is None:
+            return
+        self.question = None
+        turn.menu_answered()
+        self._reader.restart()
+        self._timers.set("silence", self._now + self._deadlines.silence)
+        self._timers.set("turn", self._now + self._deadlines.turn)
+        data = keys.MENU_CANCEL if index is None else keys.encode_menu(index - question.selected)
+        self._out.append(MenuAnswered(turn_id=turn.turn_id, request_id=question.request_id, index=index))
+        self._go(Signal.ANSWERED)
+        self._out.append(SendKeys(data=data))
+
+    def _interrupt(self) -> None:
+        """Stop the running turn; at a question that means: refuse it first, so that none is left pending."""
+        turn = self._turn
+        if turn is None or self.state in {State.READY, State.EXITED, State.FAILED}:
+            return
+        first = not self._interrupts
+        self._interrupts = max(1, self._interrupts)
+        if isinstance(self.question, PermissionRequested):
+            self._answer_keys(turn, self.question, "refuse")
+        elif isinstance(self.question, MenuRequested):
+            self._menu_keys(None)
+        elif turn.phase is not Phase.ECHO and first:
+            self._send_interrupt()
+
+    def _send_interrupt(self) -> None:
+        if self._interrupts > len(INTERRUPT_AGAIN):
+            self._give_up("the command line did not stop when it was interrupted")
+            return
+        self._timers.set("interrupt", self._now + INTERRUPT_AGAIN[self._interrupts - 1])
+        self._interrupts += 1
+        self._out.append(Interrupt())
+        if self._interrupts > INTERRUPTS_BEFORE_TOOLS:
+            self._out.append(EndTools())
+
+    # -- time
+
+    def _time_passed(self) -> None:
+        for name in self._timers.due(self._now):
+            self._due(name)
+
+    def _due(self, name: str) -> None:
+        match name:
+            case "look":
+                if not self._backlog and not self.suspended:
+                    self._out.append(Look())
+            case "hold":
+                if self._turn is not None:
+                    self._turn.release(self._now)
+            case "record":
+                if self._after_record is not None:
+                    self._out.append(ReadRecord(mark=self.mark))
+            case "interrupt":
+                if self._turn is not None and self._turn.phase is not Phase.ECHO:
+                    self._send_interrupt()
+            case "start":
+                self._give_up("no prompt in the time for a start")
+            case "submit":
+                self._too_long("The message was typed, but nothing came back in time.")
+            case "silence":
+                if self._turn is not None and self._turn.tool_open:
+                    self._timers.set("silence", self._now + self._deadlines.silence)
+                else:
+                    self._too_long("Nothing was printed for too long.")
+            case "turn":
+                self._too_long("The turn took too long.")
+
+    def _too_long(self, text: str) -> None:
+        """A deadline of the turn passed: interrupt it; it fails as `timeout` when the prompt is back."""
+        if self._turn is None:
+            return
+        self._overdue = endings.Overdue(text=text)
+        if self._turn.phase is Phase.ECHO:
+            self._give_up("keys were not accepted")
+        elif not self._interrupts:
+            self._interrupts = 1
+            self._send_interrupt()
+
+    def _give_up(self, reason: str) -> None:
+        if self.state in {State.FAILED, State.EXITED}:
+            return
+        if self._overdue is None:
+            self._overdue = endings.Overdue(text=f"It was given up: {reason}.")
+        self._timers.cancel()
+        self._go(Signal.GIVEN_UP, reason)
+        self._out.append(Kill(reason=reason))
+
+    def _pause_timers(self) -> None:
+        """A question is open: people take their time."""
+        self._timers.cancel("silence", "turn", "submit", "look")
+
+    def _arm(self) -> None:
+        time = self._timers.wake()
+        if time is not None:
+            self._out.append(WakeAt(time=time))
+
+    # -- saying so
+
+    def _go(self, signal: Signal, detail: str = "") -> None:
+        before, self.state = self.state, advance(self.state, signal)
+        if before is not self.state:
+            turn_id = self._turn.turn_id if self._turn is not None else None
+            self._out.append(SessionState(turn_id=turn_id, state=self.state.value, detail=detail))
+
+    def _notice(self, code: str, text: str) -> None:
+        self._out.append(Notice(turn_id=self._turn.turn_id if self._turn else None, code=code, text=text))

@@ -1,0 +1,128 @@
+"""The states of one terminal, and the only ways between them.
+
+    starting ─ ready ⇄ busy ⇄ permission
+                        ⇅  ⇄ menu
+                      unknown            failed ─ exited
+
+- `ready` is the only state in which a message may be typed. It takes the prompt *and* its witnesses; silence never is.
+- A question (`permission`, `menu`) suspends a turn; it doesn't end it.
+- `unknown` says that the terminal reads keys at something that isn't known: nothing is typed, a person may look.
+- `failed` is a start, or a turn, that was given up: the process is being ended.
+
+Every pair that is absent here is rejected.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from qpty.core.errors import QptyError
+
+if TYPE_CHECKING:
+    from qpty.core.events import Event
+
+
+class State(Enum):
+    """What the terminal is doing; the value is the name in `session.state`."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    PERMISSION = "permission"
+    MENU = "menu"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    EXITED = "exited"
+
+
+class Signal(Enum):
+    """What happened, as far as the state is concerned."""
+
+    PROMPT_PROVED = "the prompt is painted and every witness agrees"
+    QUESTION_PROVED = "a permission is asked, the record agrees"
+    MENU_PROVED = "a menu is shown, the witnesses agree"
+    KEYS_SENT = "a message or a command was typed"
+    ANSWERED = "a question was answered"
+    UNRECOGNISED = "something reads keys and isn't known"
+    GIVEN_UP = "a deadline passed and the process is being ended"
+    EXITED = "the process ended"
+
+
+TRANSITIONS: Final[dict[State, dict[Signal, State]]] = {
+    State.STARTING: {
+        Signal.PROMPT_PROVED: State.READY,
+        Signal.UNRECOGNISED: State.UNKNOWN,
+        Signal.GIVEN_UP: State.FAILED,
+        Signal.EXITED: State.EXITED,
+    },
+    State.READY: {
+        Signal.KEYS_SENT: State.BUSY,
+        Signal.GIVEN_UP: State.FAILED,
+        Signal.EXITED: State.EXITED,
+    },
+    State.BUSY: {
+        Signal.PROMPT_PROVED: State.READY,
+        Signal.QUESTION_PROVED: State.PERMISSION,
+        Signal.MENU_PROVED: State.MENU,
+        Signal.UNRECOGNISED: State.UNKNOWN,
+        Signal.GIVEN_UP: State.FAILED,
+        Signal.EXITED: State.EXITED,
+    },
+    State.PERMISSION: {
+        Signal.ANSWERED: State.BUSY,
+        Signal.GIVEN_UP: State.FAILED,
+        Signal.EXITED: State.EXITED,
+    },
+    State.MENU: {
+        Signal.ANSWERED: State.BUSY,
+        Signal.GIVEN_UP: State.FAILED,
+        Signal.EXITED: State.EXITED,
+    },
+    State.UNKNOWN: {
+        Signal.PROMPT_PROVED: State.READY,
+        Signal.QUESTION_PROVED: State.PERMISSION,
+        Signal.MENU_PROVED: State.MENU,
+        Signal.GIVEN_UP: State.FAILED,
+        Signal.EXITED: State.EXITED,
+    },
+    State.FAILED: {Signal.EXITED: State.EXITED},
+    State.EXITED: {},
+}
+
+
+class NotReadyError(QptyError):
+    """A message came while the terminal can't take one. `question` is the one that is open, None without one."""
+
+    def __init__(self, state: str, question: Event | None) -> None:
+        self.state = state
+        self.question = question
+        what = "answer its open question first" if question is not None else "wait until it is ready"
+        super().__init__(f"the terminal is {state}: {what}")
+
+
+class QuestionMismatchError(QptyError):
+    """An answer came for a question that is not open. `open_request_id` is the one that is, None without one."""
+
+    def __init__(self, request_id: str, open_request_id: str | None) -> None:
+        self.request_id = request_id
+        self.open_request_id = open_request_id
+        what = f"answer {open_request_id}" if open_request_id is not None else "no question is open"
+        super().__init__(f"question {request_id} is not open: {what}")
+
+
+class TransitionError(RuntimeError):
+    """A signal that the state has no way for: a fault of the core, never of the person or of the data."""
+
+    def __init__(self, state: State, signal: Signal) -> None:
+        self.state = state
+        self.signal = signal
+        super().__init__(f"no way from {state.value}: {signal.value}")
+
+
+def advance(state: State, signal: Signal) -> State:
+    """Return the state after `signal`, or raise `TransitionError` where the table has none."""
+    try:
+        return TRANSITIONS[state][signal]
+    except KeyError:
+        raise TransitionError(state, signal) from None

@@ -1,0 +1,615 @@
+"""Reading one turn: styled lines and text in, events out, with the record as the judge of what is real.
+
+Where a turn is (`Phase`) decides who may be speaking:
+
+| phase | who speaks | what ends it |
+|---|---|---|
+| echo | the line editor, echoing what was typed | bracketed paste goes off |
+| waiting | the CLI: headers, questions, warnings, errors | the answer's prefix, a tool's header |
+| answer | the model, in plain text; any colour is the CLI again | a colour, or the prompt |
+| header | the CLI, describing a call with the model's (untrusted) arguments | a question, the first line of output |
+| run | the tool: bytes of anybody | as many completions as the record has tools |
+
+The model's text can't forge anything: the CLI removes control characters from it, so it has no colours. A tool's
+output can, so nothing in `run` is believed but a completion, and that only while the CLI has no child; a header is
+believed when the record has the call; a permission takes the record and the prompt's witnesses besides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from qpty.core.events import (
+    Event,
+    MessageCompleted,
+    MessageDelta,
+    Notice,
+    PermissionRequested,
+    ToolCompleted,
+    ToolOutcome,
+    ToolOutput,
+    ToolStarted,
+)
+from qpty.core.live_text import LiveText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qpty.core.dialect import Dialect, Failure
+    from qpty.core.lines import Line
+    from qpty.core.record import RecordedEntry, RecordedTool
+
+REMARK_LIMIT: Final = 64
+"""Lines of the CLI's own words kept in a turn; its longest error is about twenty."""
+
+REMARK_WIDTH: Final = 2000
+"""Characters kept of one such line."""
+
+OUTPUT_LIMIT: Final = 64 * 1024
+"""Characters of a tool's output in one event; longer lines are split."""
+
+WITHHELD_LIMIT: Final = 1000
+"""Blank lines of a tool's output that wait for what follows them."""
+
+HOLD: Final = 0.05
+"""Seconds for which the text after a tool is held back: a tool's last output may forge "Completed" and an answer, the
+CLI's own "Completed" follows within about 3 ms of the tool's end (measured) and unmasks it."""
+
+
+class Phase(Enum):
+    """Where a turn is: who may be speaking."""
+
+    ECHO = "echo"
+    WAITING = "waiting"
+    ANSWER = "answer"
+    HEADER = "header"
+    RUN = "run"
+
+
+class Need(Enum):
+    """What has to be known before the next token can be read."""
+
+    RECORD = "record"
+    CHILDREN = "children"
+
+
+@dataclass(slots=True)
+class _Call:
+    """One tool call: what the record has of it (None where it can't be read) and how far it is."""
+
+    tool_id: str
+    name: str
+    recorded: RecordedTool | None
+    started: bool = False
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Menu:
+    """A menu as far as it was painted."""
+
+    title: str
+    options: list[str]
+    selected: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Completion:
+    """A line that looks like a tool's completion, until it is known whether it is one."""
+
+    line: Line
+    outcome: ToolOutcome
+    seconds: float | None
+
+
+class Turn:
+    """One turn: a message, or a command of qpty's own (`turn_id` None).
+
+    The owner feeds it text and lines, carries out what `need` asks before it feeds more, and takes the events.
+    """
+
+    def __init__(self, dialect: Dialect, *, turn_id: str | None, started: float) -> None:
+        self.turn_id = turn_id
+        self.started = started
+        self.phase = Phase.ECHO
+        self.need: Need | None = None
+        self.question_open = False
+        self.finished: RecordedEntry | None = None
+        self.entries: list[RecordedEntry] = []
+        self.accepted_at: float | None = None
+        self.first_text_at: float | None = None
+        self.hold_until: float | None = None
+        self.menu: Menu | None = None
+        self._dialect = dialect
+        self._events: list[Event] = []
+        self._remarks: list[str] = []
+        self._after_echo = Phase.WAITING
+        self._segments: list[tuple[str, bool]] = []
+        self._live: LiveText | None = None
+        self._held: list[str] = []
+        self._calls: list[_Call] = []
+        self._headers = 0
+        self._may_run = False
+        self._running = 0
+        self._blanks_to_skip = 0
+        self._describing: Counter[str] | None = None
+        self._withheld: list[str] = []
+        self._output: list[str] = []
+        self._output_size = 0
+        self._pending: re.Match[str] | _Completion | None = None
+
+    # -- what the owner asks
+
+    def take(self) -> list[Event]:
+        """Return the events since the last call."""
+        self._flush_output()
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def remarks(self) -> str:
+        """What the CLI itself said in this turn, one line each."""
+        return "\n".join(self._remarks)
+
+    @property
+    def text(self) -> str:
+        """All that the model said so far: completed segments, joined by a blank line."""
+        return "\n\n".join(text for text, _ in self._segments)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every segment so far came from the record."""
+        return all(exact for _, exact in self._segments)
+
+    @property
+    def tool_open(self) -> bool:
+        """Whether a tool is described, asked for or running: silence means nothing then."""
+        return self.phase in {Phase.HEADER, Phase.RUN}
+
+    @property
+    def failure(self) -> Failure | None:
+        """The dialect's most specific failure in what the CLI said; None when it said none."""
+        said = self.remarks
+        return next((failure for failure in self._dialect.failures if failure.pattern.search(said)), None)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the record ends with tool calls: a question may be open, or their results were never sent."""
+        return bool(self.entries) and bool(self.entries[-1].tools)
+
+    # -- the life of a turn
+
+    def accepted(self, now: float) -> None:
+        """The line editor gave the typed line away."""
+        if self.phase is not Phase.ECHO:
+            return
+        self.phase = self._after_echo
+        self._blanks_to_skip = 2  # the editor's own line end, and the one the CLI prints first
+        if self.accepted_at is None:
+            self.accepted_at = now
+
+    def begin_answer(self, now: float) -> None:
+        """The answer's prefix was painted: what follows in plain text is the model's."""
+        self._abandon_segment()
+        self.phase = Phase.ANSWER
+        self._live = LiveText(drops_first_space=self._dialect.drops_first_space)
+        if self.hold_until is not None and now >= self.hold_until:
+            self.hold_until = None
+
+    def answer_text(self, text: str, now: float) -> None:
+        """More of the model's text."""
+        if self._live is None:
+            return
+        out = self._live.draw(text)
+        if self.first_text_at is None:
+            self.first_text_at = now
+        if self.hold_until is not None:
+            if now < self.hold_until:
+                self._held.append(out)
+                return
+            self.release(now)
+        self._events.append(MessageDelta(turn_id=self.turn_id, segment=len(self._segments), text=out))
+
+    def answer_line_end(self) -> None:
+        """A line end in the model's text, or one of those that the CLI adds after it."""
+        if self._live is not None:
+            self._live.end_line()
+
+    def end_answer(self) -> None:
+        """The CLI speaks again: the segment is over; its exact text comes with the record."""
+        if self.phase is Phase.ANSWER:
+            self.phase = Phase.WAITING
+
+    def release(self, now: float) -> None:
+        """The hold is over: give out the text that was held back."""
+        if self.hold_until is None or now < self.hold_until:
+            return
+        self.hold_until = None
+        if self._held:
+            text = "".join(self._held)
+            self._held.clear()
+            self._events.append(MessageDelta(turn_id=self.turn_id, segment=len(self._segments), text=text))
+
+    def line(self, line: Line, now: float) -> None:
+        """A whole line, in any phase but echo and answer."""
+        if line.text.strip():
+            # A question is the last thing that is said before the prompt, whatever was made of the lines before it.
+            dialect = self._dialect
+            asks = line.colour == dialect.permission_colour and dialect.permission.fullmatch(line.text) is not None
+            self.question_open = asks
+        if self.phase is Phase.WAITING:
+            self._waiting_line(line)
+        elif self.phase is Phase.HEADER:
+            self._header_line(line)
+        elif self.phase is Phase.RUN:
+            self._run_line(line)
+        if self.need is None:
+            self.release(now)
+
+    def answered(self, *, allow: bool) -> None:
+        """The open permission was answered; what is typed for it is echoed next."""
+        self.question_open = False
+        self.phase = Phase.ECHO
+        if allow:
+            self._after_echo = Phase.HEADER if 0 < self._headers < len(self._calls) else Phase.RUN
+            self._describing = None
+            return
+        self._after_echo = Phase.WAITING
+        self._end_calls("refused")
+
+    def menu_answered(self) -> None:
+        """The open menu was answered."""
+        self.menu = None
+        self.phase = Phase.WAITING
+
+    def permission(self, request_id: str) -> PermissionRequested | None:
+        """Return the question that is open, None where no call waits for one."""
+        if not self._calls and self.unanswered:
+            # The screen was led astray: by the record, all of these are still open.
+            self._calls = [_Call(tool.tool_id, tool.name, tool) for tool in self.entries[-1].tools]
+            self._headers = 0
+        if not self.question_open or not self._calls:
+            return None
+        call = self._calls[max(0, self._headers - 1)]
+        if len(self._calls) > 1 and (not self._headers or any(self._disturbing(one) for one in self._calls)):
+            waiting = [
+                {"name": one.name, "arguments": dict(one.recorded.arguments) if one.recorded else None}
+                for one in self._calls
+            ]
+            return PermissionRequested(
+                turn_id=self.turn_id,
+                request_id=request_id,
+                tool_id=call.tool_id,
+                name=", ".join(dict.fromkeys(one.name for one in self._calls)),
+                arguments={"tool_calls": waiting},
+                certain=False,
+            )
+        return PermissionRequested(
+            turn_id=self.turn_id,
+            request_id=request_id,
+            tool_id=call.tool_id,
+            name=call.name,
+            arguments=dict(call.recorded.arguments) if call.recorded else None,
+        )
+
+    # -- answers to `need`
+
+    def record_read(self, entries: Sequence[RecordedEntry], *, readable: bool) -> None:
+        """The record was read: `entries` are new since the last reading. Called whenever that happens."""
+        for entry in entries:
+            self._take_entry(entry)
+        self.need = None
+        pending, self._pending = self._pending, None
+        if isinstance(pending, re.Match):
+            if "name" in pending.re.groupindex:
+                self._header(pending, readable=readable)
+            else:
+                self._rejected()
+
+    def children_seen(self, children: int) -> None:
+        """The children were counted: with one alive, a completion is only something that a tool printed."""
+        self.need = None
+        pending, self._pending = self._pending, None
+        if not isinstance(pending, _Completion):
+            return
+        if children:
+            self._print(pending.line.text)
+            return
+        self._withheld.clear()
+        self._blanks_to_skip = 1
+        call = self._calls[self._running]
+        self._running += 1
+        self._end_call(call, pending.outcome, pending.seconds)
+        if self._running >= len(self._calls):
+            self._forget_calls()
+            self.phase = Phase.WAITING
+
+    def hold(self, now: float) -> None:
+        """Hold the text back that follows now: the tool whose end was just seen may have printed it."""
+        if self.phase is Phase.WAITING:
+            self.hold_until = now + HOLD
+
+    def finish(self, *, interrupted: bool) -> None:
+        """The turn is over: complete what is still open."""
+        self._held.clear()
+        self.hold_until = None
+        self._abandon_segment()
+        self._end_calls("interrupted" if interrupted else "error")
+
+    # -- lines
+
+    def _waiting_line(self, line: Line) -> None:
+        text = line.text
+        if not text.strip():
+            return
+        dialect = self._dialect
+        if line.colour == dialect.tool_header_colour and (match := dialect.tool_header.fullmatch(text)):
+            self._seek_header(match)
+        elif self.hold_until is not None and self._completion(line) is not None:
+            # The completion that was believed was the tool's own print; so was any answer since.
+            self._held.clear()
+            self._live = None
+        elif match := dialect.tool_invalid.fullmatch(text):
+            self._remark(text)
+            self._pending, self.need = match, Need.RECORD
+        elif match := dialect.menu_title.fullmatch(text):
+            self.menu = Menu(title=match["title"], options=[], selected=0)
+        elif self.menu is not None and (match := dialect.menu_selected.fullmatch(text)):
+            self.menu.selected = len(self.menu.options)
+            self.menu.options.append(match["option"].rstrip())
+        elif self.menu is not None and (match := dialect.menu_option.fullmatch(text)):
+            self.menu.options.append(match["option"].rstrip())
+        else:
+            self._remark(text)
+
+    def _header_line(self, line: Line) -> None:
+        dialect = self._dialect
+        text = line.text
+        if self._may_run and self._completion(line) is not None:
+            self._run_line(line)
+        elif line.colour == dialect.tool_header_colour and (match := dialect.tool_header.fullmatch(text)):
+            if self._headers < len(self._calls):
+                self._header(match, readable=True)
+        elif not text:
+            if self._describing is not None and not +self._describing:
+                self._describing = None  # the blank line after a description
+        elif not self.question_open and not self._describes(text) and self._may_run:
+            self.phase = Phase.RUN
+            self._run_line(line)
+
+    def _run_line(self, line: Line) -> None:
+        if self._blanks_to_skip and not line.text:
+            self._blanks_to_skip -= 1
+            return
+        self._blanks_to_skip = 0
+        completion = self._completion(line)
+        if completion is not None and self._running < len(self._calls):
+            self._pending, self.need = completion, Need.CHILDREN
+        else:
+            self._print(line.text)
+
+    def _completion(self, line: Line) -> _Completion | None:
+        dialect = self._dialect
+        if not line.bold:
+            return None
+        if line.colour == dialect.tool_completed_colour and (match := dialect.tool_completed.fullmatch(line.text)):
+            return _Completion(line, "ok", float(match["seconds"]))
+        if line.colour == dialect.tool_failed_colour and (match := dialect.tool_failed.fullmatch(line.text)):
+            return _Completion(line, "error", float(match["seconds"]))
+        return None
+
+    def _describes(self, text: str) -> bool:
+        """Whether a line under a header still describes the call: the CLI's bullets, or the call's own arguments."""
+        if self._describing is None:
+            return False
+        stripped = text.strip()
+        if self._dialect.tool_description.fullmatch(text):
+            self._describing.subtract([_last_words(text)])
+            return True
+        if self._describing[stripped] > 0:
+            self._describing[stripped] -= 1
+            return True
+        return False
+
+    def _remark(self, text: str) -> None:
+        stripped = text.strip()
+        for notice in self._dialect.notices:
+            if notice.pattern.search(stripped):
+                self._events.append(Notice(turn_id=self.turn_id, code=notice.code, text=stripped[:REMARK_WIDTH]))
+                break
+        if len(self._remarks) < REMARK_LIMIT:
+            self._remarks.append(stripped[:REMARK_WIDTH])
+
+    # -- tools
+
+    def _seek_header(self, match: re.Match[str]) -> None:
+        if self._headers < len(self._calls):
+            self._header(match, readable=True)
+        else:
+            self._pending, self.need = match, Need.RECORD
+
+    def _header(self, match: re.Match[str], *, readable: bool) -> None:
+        if self._headers >= len(self._calls):
+            if readable:
+                self._remark(match.string)  # the record has no such call: not the CLI's own header
+                return
+            self._abandon_segment()
+            self._calls.append(_Call(tool_id=f"unrecorded-{len(self._calls) + 1}", name=match["name"], recorded=None))
+        call = self._calls[self._headers]
+        self._headers += 1
+        # Nothing runs before every call was described, and those that need it were asked for.
+        self._may_run = match["trusted"] is not None and self._headers == len(self._calls)
+        self._start_call(call, trusted=match["trusted"] is not None, server=match["server"])
+        self.phase = Phase.HEADER
+        self._describing = self._argument_lines(call)
+        self._blanks_to_skip = 0
+
+    def _start_call(self, call: _Call, *, trusted: bool, server: str | None = None) -> None:
+        call.started = True
+        arguments = dict(call.recorded.arguments) if call.recorded else None
+        purpose = arguments.get(self._dialect.tool_purpose_argument) if arguments else None
+        self._events.append(
+            ToolStarted(
+                turn_id=self.turn_id,
+                tool_id=call.tool_id,
+                name=call.name,
+                arguments=arguments,
+                trusted=trusted,
+                server=server,
+                purpose=purpose if isinstance(purpose, str) else None,
+            )
+        )
+
+    def _rejected(self) -> None:
+        """The CLI refused the calls before asking anybody: their arguments were wrong, or a rule forbids them."""
+        for call in self._calls:
+            if not call.started:
+                self._start_call(call, trusted=False)
+        self._end_calls("error")
+
+    def _argument_lines(self, call: _Call) -> Counter[str]:
+        lines: Counter[str] = Counter()
+        for name in self._dialect.tool_description_arguments:
+            value = call.recorded.arguments.get(name) if call.recorded else None
+            if isinstance(value, str):
+                lines.update(part.strip() for part in value.splitlines())
+        return lines
+
+    def _disturbing(self, call: _Call) -> bool:
+        """Whether a call's arguments, which the CLI prints raw, could make its description look like other calls."""
+        if call.recorded is None:
+            return True
+        return any(
+            _UNSAFE.search(text) or self._dialect.tool_header.search(text) for text in _strings(call.recorded.arguments)
+        )
+
+    def _end_calls(self, outcome: ToolOutcome) -> None:
+        for call in self._calls:
+            if call.started and not call.ended:
+                self._end_call(call, outcome, None)
+        self._forget_calls()
+
+    def _end_call(self, call: _Call, outcome: ToolOutcome, seconds: float | None) -> None:
+        self._flush_output()
+        call.ended = True
+        self._events.append(ToolCompleted(turn_id=self.turn_id, tool_id=call.tool_id, outcome=outcome, seconds=seconds))
+
+    def _forget_calls(self) -> None:
+        self._flush_output()
+        self._calls = []
+        self._headers = self._running = 0
+        self._describing = None
+        self._withheld.clear()
+
+    def _print(self, text: str) -> None:
+        """Keep one line of a tool's output.
+
+        Blank lines and a lone continuation mark wait for what follows: before a completion they are the CLI's own.
+        """
+        if (not text or text == self._dialect.tool_continuation) and len(self._withheld) < WITHHELD_LIMIT:
+            self._withheld.append(text)
+            return
+        for line in self._withheld:
+            self._keep(line)
+        self._withheld.clear()
+        self._keep(text)
+
+    def _keep(self, text: str) -> None:
+        self._output.append(text)
+        self._output_size += len(text) + 1
+        if self._output_size > OUTPUT_LIMIT:
+            self._flush_output()
+
+    def _flush_output(self) -> None:
+        if not self._output:
+            return
+        text = "\n".join(self._output) + "\n"
+        self._output.clear()
+        self._output_size = 0
+        if self._running < len(self._calls):
+            tool_id = self._calls[self._running].tool_id
+            for start in range(0, len(text), OUTPUT_LIMIT):
+                self._events.append(
+                    ToolOutput(turn_id=self.turn_id, tool_id=tool_id, text=text[start : start + OUTPUT_LIMIT])
+                )
+
+    # -- segments
+
+    def _take_entry(self, entry: RecordedEntry) -> None:
+        self.entries.append(entry)
+        if entry.made_up:
+            self._end_calls("interrupted")  # the CLI's own note that it gave the calls up
+            return
+        self._flush_output()
+        self._complete_segment(entry)
+        if entry.tools:
+            self.finished = None
+            self._end_by_results(entry)
+            self._calls = [_Call(tool.tool_id, tool.name, tool) for tool in entry.tools]
+        else:
+            self._end_by_results(entry)
+            self.finished = entry
+
+    def _end_by_results(self, entry: RecordedEntry) -> None:
+        """The model has had the results of the calls before this entry: whatever the screen showed, they are over."""
+        results = {result.tool_id: result.ok for result in entry.results}
+        for call in self._calls:
+            if call.started and not call.ended:
+                self._end_call(call, "ok" if results.get(call.tool_id, False) else "error", None)
+        self._forget_calls()
+
+    def _complete_segment(self, entry: RecordedEntry) -> None:
+        segment = len(self._segments)
+        live, self._live = self._live, None
+        if live is None and not entry.text.strip():
+            return
+        if self._held:
+            # The record confirms that the model has spoken: what was held back is real, or made good right here.
+            text = "".join(self._held)
+            self._held.clear()
+            self._events.append(MessageDelta(turn_id=self.turn_id, segment=segment, text=text))
+        self.hold_until = None
+        if live is not None:
+            rest = live.close(closing_line_ends=self._dialect.closing_line_ends + len(entry.tools))
+            if rest:
+                self._events.append(MessageDelta(turn_id=self.turn_id, segment=segment, text=rest))
+        self._segments.append((entry.text, True))
+        self._events.append(MessageCompleted(turn_id=self.turn_id, segment=segment, text=entry.text, exact=True))
+
+    def _abandon_segment(self) -> None:
+        """End a live segment that no record speaks of: its text is what the screen showed, and says so."""
+        live, self._live = self._live, None
+        if live is None:
+            return
+        rest = live.close(closing_line_ends=self._dialect.closing_line_ends)
+        segment = len(self._segments)
+        if rest:
+            self._events.append(MessageDelta(turn_id=self.turn_id, segment=segment, text=rest))
+        self._segments.append((live.text, False))
+        self._events.append(MessageCompleted(turn_id=self.turn_id, segment=segment, text=live.text, exact=False))
+
+
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _strings(item)
+
+
+def _last_words(text: str) -> str:
+    """Return what follows a description's bullet and label: the first line of an argument may stand there."""
+    return text.rpartition(": ")[2].strip()
