@@ -68,7 +68,10 @@ if TYPE_CHECKING:
     from qpty.core.terminal import ScreenSnapshot
 
 SLICE: Final = 32 * 1024
-"""Bytes read and parsed before the loop has its turn again: about 10 ms of the slowest output."""
+"""Bytes read and parsed at most before the loop has its turn again."""
+
+SLICE_TIME: Final = 0.005
+"""Seconds after which no more is read in this turn of the loop: hostile output costs more a byte than any other."""
 
 EVENTS_LIMIT: Final = 4096
 """Events that wait for their reader before the terminal isn't read any more."""
@@ -286,7 +289,8 @@ class TerminalAgent:
         """There is something to read: read a slice, and look where the core wants to."""
         machine, child = self._require_machine(), self._require_child()
         read = 0
-        while read < SLICE:
+        began = self._loop.time()
+        while read < SLICE and self._loop.time() - began < SLICE_TIME:
             data = child.read_nowait(SLICE - read)
             if not data:
                 break

@@ -144,7 +144,7 @@ class Machine:
         """Take one input in; return the events and commands that follow from it, in order."""
         self._now = given.now
         match given:
-            case DataReceived():
+            case DataReceived():  # first: a hundred a second of these, and few of the others
                 self._data(given)
             case Witnessed():
                 self._witnessed(given)
@@ -183,7 +183,7 @@ class Machine:
         tokens = self.terminal.feed(given.data)
         if tokens:
             self._backlog.append(tokens)
-        if self.state in {State.BUSY, State.UNKNOWN} and "silence" in self._timers:
+        if "silence" in self._timers:
             self._timers.set("silence", given.now + self._deadlines.silence)
         self._quiet_looks = 0
 
@@ -331,23 +331,24 @@ class Machine:
 
     def _at_end_of_output(self) -> None:
         """All that was printed has been read: see whether its last thing waits for keys."""
-        self._timers.cancel("look")
+        state = self.state
+        if state is not State.BUSY and state is not State.STARTING and state is not State.UNKNOWN:
+            return
         self._look_delay = LOOK_AGAIN
-        if self._waits_for_keys():
-            if self._turn is not None and self._turn.menu is not None and not self._reader.paste:
-                self._timers.set("look", self._now + MENU_SETTLES)
-            else:
-                self._out.append(Look())
-        elif self.state in {State.STARTING, State.BUSY, State.UNKNOWN}:
+        if not self._waits_for_keys():
             self._timers.set("look", self._now + QUIET_LOOK)
+        elif self._reader.paste:
+            self._timers.cancel("look")
+            self._out.append(Look())
+        else:
+            self._timers.set("look", self._now + MENU_SETTLES)
 
     def _waits_for_keys(self) -> bool:
-        """Whether the last thing on the screen is a painted prompt or a menu."""
-        if self.state in {State.READY, State.PERMISSION, State.MENU, State.FAILED, State.EXITED}:
+        """Whether the last thing on the screen is a painted prompt, or a menu."""
+        turn = self._turn
+        if turn is not None and turn.phase is Phase.ECHO:
             return False
-        if self._turn is not None and self._turn.phase is Phase.ECHO:
-            return False
-        return self._prompt() is not None or self._menu_painted()
+        return (self._reader.watching and self._prompt() is not None) or self._menu_painted()
 
     def _prompt(self) -> bool | None:
         """None without a painted prompt; True for one with nothing typed at it, False for one with leftover keys."""
@@ -413,6 +414,9 @@ class Machine:
             if self.state is not State.READY:
                 self._timers.cancel()
                 self._go(Signal.PROMPT_PROVED)
+                if not self.dialect.verified:
+                    text = f"The dialect {self.dialect.name} was never held against the real program: trust it less."
+                    self._notice("unverified_dialect", text)
             return
         entries = given.result.entries if given.result is not None else ()
         turn.record_read(entries, readable=given.result is not None)
@@ -538,7 +542,7 @@ class Machine:
     def _message(self, given: MessageSubmitted) -> None:
         self._require_ready()
         encoded = keys.encode_prompt(given.text)
-        self._begin(Turn(self.dialect, turn_id=given.turn_id, started=given.now))
+        self._begin(Turn(self.dialect, turn_id=given.turn_id, started=given.now, sent=encoded.sent))
         self._out.append(TurnStarted(turn_id=given.turn_id, text=encoded.sent, changes=encoded.changes))
         self._out.append(SendKeys(data=encoded.keys))
 

@@ -113,9 +113,10 @@ class Turn:
     The owner feeds it text and lines, carries out what `need` asks before it feeds more, and takes the events.
     """
 
-    def __init__(self, dialect: Dialect, *, turn_id: str | None, started: float) -> None:
+    def __init__(self, dialect: Dialect, *, turn_id: str | None, started: float, sent: str | None = None) -> None:
         self.turn_id = turn_id
         self.started = started
+        self._sent = sent
         self.phase = Phase.ECHO
         self.need: Need | None = None
         self.question_open = False
@@ -541,6 +542,9 @@ class Turn:
     # -- segments
 
     def _take_entry(self, entry: RecordedEntry) -> None:
+        if not self.entries and self._sent is not None and entry.prompt is not None and entry.prompt != self._sent:
+            text = "The command line did not send the model this message as it was typed."
+            self._events.append(Notice(turn_id=self.turn_id, code="message_altered", text=text))
         self.entries.append(entry)
         if entry.made_up:
             self._end_calls("interrupted")  # the CLI's own note that it gave the calls up

@@ -75,6 +75,14 @@ def test_a_turn_from_message_to_exact_answer(q: Playbook) -> None:
     assert q.live() == "Hello there."
 
 
+def test_a_message_that_was_altered_on_its_way_is_noticed(q: Playbook) -> None:
+    q.says("hello")
+    q.entries.append(response("Hi.", prompt="something else"))
+    q.prints(answered("Hi."))
+    q.prompts()
+    assert q.last("notice").code == "message_altered"
+
+
 def test_the_record_has_the_last_word(q: Playbook) -> None:
     q.says("hello")
     q.entries.append(response("a\n b\tc"))
