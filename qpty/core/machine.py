@@ -225,6 +225,8 @@ class Machine:
         turn = self._turn
         reader = self._reader
         if turn is not None and turn.phase is Phase.ANSWER:
+            if reader.watching:
+                return  # the line editor paints its prompt
             if reader.plain:
                 turn.answer_text(token, self._now)
                 return

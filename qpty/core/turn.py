@@ -321,14 +321,9 @@ class Turn:
         if children:
             self._print(pending.line.text)
             return
-        self._withheld.clear()
-        self._blanks_to_skip = 1
-        call = self._calls[self._running]
-        self._running += 1
-        self._end_call(call, pending.outcome, pending.seconds)
-        if self._running >= len(self._calls):
-            self._forget_calls()
-            self.phase = Phase.WAITING
+        self._completed(pending)
+        self._forget_calls()
+        self.phase = Phase.WAITING
 
     def hold(self, now: float) -> None:
         """Hold the text back that follows now: the tool whose end was just seen may have printed it."""
@@ -389,10 +384,19 @@ class Turn:
             return
         self._blanks_to_skip = 0
         completion = self._completion(line)
-        if completion is not None and self._running < len(self._calls):
-            self._pending, self.need = completion, Need.CHILDREN
-        else:
+        if completion is None or self._running >= len(self._calls):
             self._print(line.text)
+        elif self._running + 1 < len(self._calls):
+            self._completed(completion)  # the next tool may be a child by now; only the last completion ends the run
+        else:
+            self._pending, self.need = completion, Need.CHILDREN
+
+    def _completed(self, completion: _Completion) -> None:
+        """The tool that was running has completed; the next one's output follows a blank line."""
+        self._withheld.clear()
+        self._blanks_to_skip = 1
+        self._end_call(self._calls[self._running], completion.outcome, completion.seconds)
+        self._running += 1
 
     def _completion(self, line: Line) -> _Completion | None:
         dialect = self._dialect

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from qpty.agent.capture import CaptureWriter
     from qpty.agent.spec import AgentSpec
-    from qpty.core.events import Answer
     from qpty.core.deadlines import Deadlines
+    from qpty.core.events import Answer
 
 WAITS = (TurnCompleted, TurnFailed, PermissionRequested, MenuRequested, Exited)
 TIMEOUT = 45.0
