@@ -13,11 +13,13 @@ are not UTF-8 are kept as surrogate escapes, so the file gives back the very byt
 | `exit` | the process ended: `code`, `signal` |
 
 So a capture has every input of the core's state machine, and replaying it is exact: no terminal, no database, no clock.
+Rows of other kinds, and markers that are not JSON objects, are passed over: a recording of asciinema's can be read too.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -36,6 +38,7 @@ from qpty.core.commands import (
 )
 from qpty.core.errors import QptyError
 from qpty.core.record import RecordedEntry, RecordedResult, RecordedTool, RecordMark, RecordSlice
+from qpty.core.screen import MAX_COLUMNS, MAX_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,15 +47,18 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The version of our markers, in the header."""
 
+DECIMALS = 9
+"""Of a time in seconds: a deadline and the wake for it must not change places by rounding."""
+
 
 class CaptureError(QptyError):
-    """A capture that can't be read; `line` is from 1."""
+    """A capture that can't be read; `line` is from 1, 0 where it is the file itself."""
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
         self.path = path
         self.line = line
         self.reason = reason
-        super().__init__(f"{path.name}:{line}: {reason}")
+        super().__init__(f"{path.name}:{line}: {reason}" if line else f"{path}: {reason}")
 
 
 class CaptureWriter:
@@ -71,7 +77,7 @@ class CaptureWriter:
         """Write one input of the state machine."""
         if self._started is None:
             self._started = given.now
-        at = round(given.now - self._started, 6)
+        at = round(given.now - self._started, DECIMALS)
         if isinstance(given, DataReceived):
             row: list[Any] = [at, "o", given.data.decode("utf-8", "surrogateescape")]
         else:
@@ -93,25 +99,42 @@ class Capture:
 
 def read_capture(path: Path) -> Capture:
     """Read a capture whole; raises `CaptureError` naming the line that is wrong."""
-    rows = path.read_text(encoding="utf-8").splitlines()
-    if not rows:
-        raise CaptureError(path, 1, "an empty file is no capture")
     try:
-        header = json.loads(rows[0])
-        version = header["version"]
-        own = header.get("qpty", {})
-        columns, lines = int(header["width"]), int(header["height"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CaptureError(path, 1, f"not the header of an asciicast: {error}") from error
-    if version != 2:
-        raise CaptureError(path, 1, f"asciicast version {version}: only version 2 can be read")
+        # Lines end with a line feed alone: what Python calls a line would be cut at U+2028 and its like.
+        rows = path.read_bytes().decode("utf-8").split("\n")
+    except OSError as error:
+        raise CaptureError(path, 0, f"can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise CaptureError(path, line, "not UTF-8: a capture writes undecodable bytes as escapes") from error
+    header = _header(path, rows[0])
+    own = header.get("qpty", {})
+    dialect = own.get("dialect", "q") if isinstance(own, dict) else "q"
+    title = header.get("title", "")
     return Capture(
-        columns=columns,
-        lines=lines,
-        dialect=own.get("dialect", "q"),
-        title=header.get("title", ""),
+        columns=header["width"],
+        lines=header["height"],
+        dialect=str(dialect),
+        title=str(title),
         inputs=tuple(_inputs(path, rows)),
     )
+
+
+def _header(path: Path, row: str) -> dict[str, Any]:
+    """Return the header; raises `CaptureError` for one that is not an asciicast's."""
+    try:
+        header = json.loads(row)
+    except ValueError as error:
+        raise CaptureError(path, 1, "not the header of an asciicast: not JSON") from error
+    if not isinstance(header, dict):
+        raise CaptureError(path, 1, "not the header of an asciicast: not a JSON object")
+    if header.get("version") != 2:
+        raise CaptureError(path, 1, f"asciicast version {header.get('version')}: only version 2 can be read")
+    for key, most in (("width", MAX_COLUMNS), ("height", MAX_LINES)):
+        value = header.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise CaptureError(path, 1, f"{key} {value!r}: give a whole number from 1 to {most}")
+    return header
 
 
 def _inputs(path: Path, rows: list[str]) -> Iterator[Input]:
@@ -119,17 +142,27 @@ def _inputs(path: Path, rows: list[str]) -> Iterator[Input]:
         if not row.strip():
             continue
         try:
-            at, kind, data = json.loads(row)
+            at, kind, data = _row(row)
             if kind == "o":
-                yield DataReceived(data=_bytes(data), now=float(at))
+                yield DataReceived(data=_bytes(data), now=at)
             elif kind == "m" and data.startswith("{"):
-                yield _given(json.loads(data), float(at))
-        except (ValueError, KeyError, TypeError) as error:
+                yield _given(json.loads(data), at)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CaptureError(path, number, f"not an event of a capture: {error!r}") from error
 
 
+def _row(row: str) -> tuple[float, str, str]:
+    """Return one row's time, kind and data; raises ValueError for anything else."""
+    found = json.loads(row)
+    match found:
+        case [float() | int() as at, str() as kind, str() as data] if math.isfinite(at):
+            return float(at), kind, data
+        case _:
+            raise ValueError("give [seconds, kind, text]")
+
+
 def _bytes(text: str) -> bytes:
-    """Return the bytes that a row's text stands for (JSON may have written a pair of escapes for one character)."""
+    """Return the bytes that a row's text stands for; raises ValueError for a lone surrogate that stands for none."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -166,7 +199,7 @@ def _label(given: Input) -> dict[str, Any]:
 
 def _given(label: dict[str, Any], now: float) -> Input:
     """Return the input of a marker."""
-    kind = label.pop("kind")
+    kind = label.pop("kind", None)
     match kind:
         case "witness":
             return Witnessed(now=now, **label)
@@ -202,4 +235,5 @@ def _slice(data: dict[str, Any]) -> RecordSlice:
         )
         for entry in data["entries"]
     )
-    return RecordSlice(entries=entries, mark=RecordMark(**data["mark"]), rewritten=data["rewritten"])
+    mark = RecordMark(**{**data["mark"], "recent": tuple(data["mark"]["recent"])})
+    return RecordSlice(entries=entries, mark=mark, rewritten=data["rewritten"], skipped=data["skipped"])

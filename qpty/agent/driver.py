@@ -81,6 +81,9 @@ EVENTS_RESUME: Final = 1024
 HANG_UP_GRACE: Final = 0.5
 """Seconds that a tool which holds the terminal's foreground has to give it back after SIGHUP."""
 
+INTERRUPT_HEARD: Final = 0.03
+"""Seconds in which the CLI acts on SIGINT, before the tool it was waiting for is ended."""
+
 HANG_UP_LOOKS: Final = 50
 
 HANG_UPS: Final = 8
@@ -152,7 +155,7 @@ class TerminalAgent:
         self._exit: ExitStatus | None = None
         self._ending: asyncio.Task[None] | None = None
         self._throttled = False
-        self._hanging_up: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self.exited: Exited | None = None
 
     # -- what a session uses
@@ -350,10 +353,10 @@ class TerminalAgent:
     # -- the core
 
     def _receive(self, given: Input) -> None:
-        machine = self._require_machine()
+        outputs = self._require_machine().receive(given)
         if self._capture is not None:
-            self._capture.write(given)
-        self._perform(machine.receive(given))
+            self._capture.write(given)  # not before: an input that was refused changed nothing
+        self._perform(outputs)
 
     def _perform(self, outputs: list[Event | Command]) -> None:
         for output in outputs:
@@ -447,45 +450,56 @@ class TerminalAgent:
         return self._record.since(mark)
 
     def _interrupt(self) -> None:
-        """Send SIGINT, but never while a tool has taken the terminal's foreground.
-
-        An interactive shell run as a tool makes itself the foreground group. Interrupted then, the CLI would read the
-        terminal from the background, get an error and exit (measured): such a tool is hung up first, and gives the
-        foreground back as it ends.
-        """
+        """Send SIGINT to the CLI; if a tool is running, see that it ends too. One such ending at a time."""
         child, stand = self._require_child(), self._stand
         child.discard_writes()
         try:
-            foreground = stand is None or stand.look().foreground
-        except (ProcessGoneError, TerminalClosedError):
-            return
-        if foreground:
-            child.interrupt()
-        elif self._hanging_up is None or self._hanging_up.done():
-            self._hanging_up = self._spawn(self._hang_up_tools())
-
-    async def _hang_up_tools(self) -> None:
-        """Hang up whoever has the foreground, shell by shell, until the CLI has it again; then interrupt the CLI."""
-        child, stand = self._require_child(), self._stand
-        if stand is None:
-            return
-        try:
-            for _ in range(HANG_UPS):
-                group = child.foreground_group()
-                if stand.look().foreground:
-                    child.interrupt()
-                    return
-                with suppress(ProcessLookupError, PermissionError):
-                    if os.getsid(group) == child.pid:  # a group of this very terminal
-                        os.killpg(group, signal.SIGHUP)
-                        os.killpg(group, signal.SIGCONT)
-                for _ in range(HANG_UP_LOOKS):  # nothing tells when a foreground group changes
-                    if child.foreground_group() != group:
-                        break
-                    await asyncio.sleep(HANG_UP_GRACE / HANG_UP_LOOKS)
-            await self._end_tools()
+            if stand is None:
+                return
+            if not stand.tool_processes():
+                stand.interrupt()
+            elif self._stopping is None or self._stopping.done():
+                self._stopping = self._spawn(self._stop_tools(stand))
         except (ProcessGoneError, TerminalClosedError):
             return  # the end is on its way
+
+    async def _stop_tools(self, stand: WitnessStand) -> None:
+        """Interrupt the CLI in the middle of a tool.
+
+        Three facts, all measured: sent to the whole group, SIGINT may end the tool first, and the CLI goes on as if it
+        had ended by itself (10 of 48); sent to the CLI alone it always worked (36 of 36), but the tool lives on; and a
+        CLI that reads the terminal from the background gets an error and exits, so an interactive shell must not take
+        the foreground meanwhile. So the tool is stopped, the CLI interrupted, and the tool ended.
+        """
+        try:
+            tools = stand.tool_processes()
+            for pid in {pid for tool in tools for pid in (tool.pid, *process_tree.descendants(tool.pid))}:
+                process = process_tree.identify(pid)
+                if process is not None:
+                    process_tree.send_signal(process, signal.SIGSTOP)
+            if not stand.look().foreground:
+                await self._hang_up_foreground(stand)
+            stand.interrupt()
+            await asyncio.sleep(INTERRUPT_HEARD)
+            await process_tree.end_processes(tools)
+        except (ProcessGoneError, TerminalClosedError):
+            return  # the end is on its way
+
+    async def _hang_up_foreground(self, stand: WitnessStand) -> None:
+        """Hang up whoever has the foreground, shell by shell, until the CLI has it again: a shell gives it back."""
+        child = self._require_child()
+        for _ in range(HANG_UPS):
+            group = child.foreground_group()
+            if stand.look().foreground:
+                return
+            with suppress(ProcessLookupError, PermissionError):
+                if os.getsid(group) == child.pid:  # a group of this very terminal
+                    os.killpg(group, signal.SIGHUP)
+                    os.killpg(group, signal.SIGCONT)
+            for _ in range(HANG_UP_LOOKS):  # nothing tells when a foreground group changes
+                if child.foreground_group() != group:
+                    break
+                await asyncio.sleep(HANG_UP_GRACE / HANG_UP_LOOKS)
 
     async def _end_tools(self) -> None:
         if self._stand is None:

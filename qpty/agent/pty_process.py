@@ -107,6 +107,7 @@ class PtyChild:
         self._queued = 0
         self._writing = False
         self._hung_up = False
+        self._lost_input = False
         self._drained: asyncio.Future[None] | None = None
         self._saved: LineDiscipline | None = None
         self._pidfd: int | None = None
@@ -281,10 +282,10 @@ class PtyChild:
     async def drain(self, *, write_timeout: float) -> None:
         """Wait until the terminal has taken everything.
 
-        Raises WriteTimeoutError after `write_timeout` seconds (what waits stays queued), TerminalClosedError if it
-        never will be taken. Taken by the terminal is not yet read by the program.
+        Raises WriteTimeoutError after `write_timeout` seconds (what waits stays queued), TerminalClosedError if
+        some of it never will be taken. Taken by the terminal is not yet read by the program.
         """
-        if self._hung_up:
+        if self._lost_input:
             raise TerminalClosedError(self.pid)
         if not self._queued:
             return
@@ -344,6 +345,7 @@ class PtyChild:
 
     def _hang_up(self) -> None:
         self._hung_up = True
+        self._lost_input = self._lost_input or self._queued > 0
         self._stop_writing(TerminalClosedError(self.pid))
 
     # The terminal

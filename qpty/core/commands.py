@@ -55,7 +55,7 @@ class ReadRecord(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt(Command):
-    """Send SIGINT to the CLI's process group: what Ctrl-C does, whatever a tool did to the terminal."""
+    """Send SIGINT to the CLI: what Ctrl-C does to it, whatever a tool did to the terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -266,25 +266,34 @@ async def test_who_wiped_the_mark_is_found_by_its_session() -> None:
     assert gone(seen["wiped"])
 
 
-async def test_processes_that_keep_forking_end() -> None:
+async def test_processes_that_keep_forking_end(tmp_path: Path) -> None:
     """A chain in which each process forks the next one and ends: no list of pids is true for long."""
+    fifo = tmp_path / "held"
+    os.mkfifo(fifo)
+    held = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     tree = Tree(
-        *python("""
+        *python(f"""
             for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)
+            os.set_inheritable(os.open({str(fifo)!r}, os.O_WRONLY), True)
+            until = time.monotonic() + 20  # whatever this test finds out, nothing runs on for ever
             print("ready", os.getpid(), flush=True)
             for _ in range(2):
                 if os.fork() == 0:
-                    while True:
+                    while time.monotonic() < until:
                         if os.fork(): os._exit(0)
                         os.setsid()
                         time.sleep(0.004)
+                    os._exit(0)
             time.sleep(300)
         """)
     )
-    await tree.announced("ready")
-    report = await tree.child.end(graces=SHORT)
-    assert report.survivors == frozenset()
-    assert process_tree.marked(tree.mark) == frozenset()
+    try:
+        await tree.announced("ready")
+        report = await tree.child.end(graces=SHORT)
+        assert report.survivors == frozenset()
+        assert os.read(held, 1) == b""  # nobody holds the other side
+    finally:
+        os.close(held)
 
 
 async def test_an_ending_does_not_hold_the_loop() -> None:

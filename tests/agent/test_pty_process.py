@@ -133,7 +133,7 @@ async def test_nothing_of_ours_is_inherited(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGINT})
     try:
-        seen = await output_of("sh", "-c", "ls -l /proc/$$/fd; grep -E 'SigBlk|SigIgn' /proc/$$/status; umask")
+        seen = await output_of("sh", "-c", "umask; ls -l /proc/$$/fd; exec grep -E 'SigBlk|SigIgn' /proc/self/status")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         signal.signal(signal.SIGHUP, before)
@@ -146,7 +146,7 @@ async def test_nothing_of_ours_is_inherited(tmp_path: Path) -> None:
     assert signals_in(seen, "SigIgn") == set()
     mask = os.umask(0)
     os.umask(mask)
-    assert int(seen.splitlines()[-1], 8) == mask
+    assert int(seen.splitlines()[0], 8) == mask
 
 
 async def test_interrupts_can_be_ignored_from_the_start() -> None:
@@ -321,8 +321,7 @@ async def test_writing_to_a_terminal_that_nobody_holds_is_an_error() -> None:
     await reader.to_the_end()
     with pytest.raises(TerminalClosedError):
         child.write(b"anybody?")
-    with pytest.raises(TerminalClosedError):
-        await child.drain(write_timeout=1)
+    await child.drain(write_timeout=1)  # nothing was taken in, so nothing was lost
     await child.end()
 
 
