@@ -180,6 +180,17 @@ class TerminalAgent:
         """What a person would see now."""
         return self._require_machine().terminal.snapshot()
 
+    def describe(self) -> str:
+        """Return where things stand, for a log when something waits for too long."""
+        machine, child = self._machine, self._child
+        if machine is None or child is None:
+            return "not started"
+        return f"{machine.describe()}, look {self._look}, {child.queued} bytes to write, screen {self._last_lines()!r}"
+
+    def _last_lines(self) -> str:
+        rows = ("".join(run.text for run in row).rstrip() for row in self.screen.rows)
+        return "\n".join(row for row in rows if row)[-500:]
+
     async def start(self) -> None:
         """Start the process and wait for its first prompt.
 
@@ -415,7 +426,7 @@ class TerminalAgent:
             case EndTools():
                 self._spawn(self._end_tools())
             case RestoreTerminal():
-                if self._exit is None:
+                if self._exit is None and not child.readable():
                     child.restore_line_discipline()
             case Kill():
                 if self._ending is None:
@@ -479,6 +490,8 @@ class TerminalAgent:
                     process_tree.send_signal(process, signal.SIGSTOP)
             if not stand.look().foreground:
                 await self._hang_up_foreground(stand)
+            # While the tool is stopped the CLI reads nothing: the one moment at which its raw mode can't be meant.
+            self._require_child().restore_line_discipline()
             stand.interrupt()
             await asyncio.sleep(INTERRUPT_HEARD)
             await process_tree.end_processes(tools)

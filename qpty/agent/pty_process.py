@@ -377,7 +377,8 @@ class PtyChild:
     def restore_line_discipline(self) -> bool:
         """Give the terminal the remembered settings; whether they differed.
 
-        Only while the agent works: its line editor sets its own for the time it reads. Raises TerminalClosedError.
+        Never while the agent reads a line, or is about to: its line editor sets its own settings for that time, and
+        would not get another key without them. Raises TerminalClosedError.
         """
         if self._saved is None:
             raise RuntimeError("save_line_discipline() comes before restore_line_discipline()")

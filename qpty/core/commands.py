@@ -65,7 +65,7 @@ class EndTools(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreTerminal(Command):
-    """Put the line discipline back to what it was before the CLI started, if a tool left it raw."""
+    """Put the line discipline back to what it was before the CLI started: a tool left it raw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

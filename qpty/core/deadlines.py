@@ -32,6 +32,9 @@ class Timers:
     def __contains__(self, name: str) -> bool:
         return name in self._times
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name} at {time:.3f}" for name, time in sorted(self._times.items())) or "none"
+
     def set(self, name: str, time: float) -> None:
         """Have `name` come at `time`, in place of any earlier setting."""
         self._times[name] = time

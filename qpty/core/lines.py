@@ -22,6 +22,7 @@ PAINT_LIMIT: Final = 512
 PASTE_ON: Final = "\x1b[?2004h"
 PASTE_OFF: Final = "\x1b[?2004l"
 CURSOR_HIDE: Final = "\x1b[?25l"
+ERASE_LINE: Final = "\x1b[2K"
 
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m\Z")
 _MOVE = re.compile(r"\x1b\[(\d*)([CDGK])\Z")

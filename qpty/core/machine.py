@@ -58,7 +58,7 @@ from qpty.core.events import (
     TurnFailed,
     TurnStarted,
 )
-from qpty.core.lines import LINE_LIMIT, PASTE_OFF, PASTE_ON, LineReader
+from qpty.core.lines import ERASE_LINE, LINE_LIMIT, PASTE_OFF, PASTE_ON, LineReader
 from qpty.core.states import NotReadyError, QuestionMismatchError, Signal, State, advance
 from qpty.core.terminal import Terminal
 from qpty.core.turn import Need, Phase, Turn
@@ -173,6 +173,12 @@ class Machine:
         out, self._out = self._out, []
         return out
 
+    def describe(self) -> str:
+        """Return where things stand, for a log when something waits for too long."""
+        phase = self._turn.phase.value if self._turn is not None else "none"
+        waits = "record" if self._after_record is not None else "look" if self._after_look is not None else "nothing"
+        return f"{self.state.value}, phase {phase}, waits for {waits}, timers {self._timers}, paint {self._prompt()}"
+
     def resize(self, *, columns: int, lines: int) -> None:
         """The terminal has a new size."""
         self.terminal.resize(columns=columns, lines=lines)
@@ -259,23 +265,29 @@ class Machine:
             reader.paste_off()
             if turn is not None and turn.phase is Phase.ECHO and was_on:
                 self._accepted(turn)
-        elif (
+        elif token == ERASE_LINE:
             reader.sequence(token)
-            and turn is not None
-            and turn.phase is Phase.WAITING
-            and reader.plain
-            and reader.line_colour == self.dialect.answer_colour
-            and reader.text == self.dialect.answer_prefix
-        ):
-            reader.restart()
-            turn.begin_answer(self._now)
+            if turn is not None:
+                turn.line_erased()
+        else:
+            colour = reader.colour
+            if (
+                reader.sequence(token)
+                and turn is not None
+                and turn.phase is Phase.WAITING
+                and reader.plain
+                and colour == self.dialect.answer_colour
+            ):
+                before, prefix, after = reader.text.partition(self.dialect.answer_prefix)
+                if prefix and not after and not before.strip():
+                    reader.restart()
+                    turn.begin_answer(self._now, before=before)
 
     def _accepted(self, turn: Turn) -> None:
         self._reader.restart()
         turn.accepted(self._now)
         self._timers.cancel("submit")
         self._timers.set("silence", self._now + self._deadlines.silence)
-        self._out.append(RestoreTerminal())
         if self._interrupts:
             self._timers.set("interrupt", self._now)  # it was wanted before the CLI could have heard it
 
@@ -290,6 +302,10 @@ class Machine:
 
     def _children_seen(self, seen: Witnessed) -> None:
         if self._turn is not None:
+            if seen.raw_mode and not seen.children:
+                # A tool left the terminal raw. Now the CLI goes on to the model; at any other time it might be about to
+                # read a line, and taking its raw mode away then would leave it deaf.
+                self._out.append(RestoreTerminal())
             self._turn.children_seen(seen.children)
             self._turn.hold(seen.now)
             if self._turn.hold_until is not None:

@@ -54,7 +54,7 @@ OUTPUT_LIMIT: Final = 64 * 1024
 """Characters of a tool's output in one event; longer lines are split."""
 
 WITHHELD_LIMIT: Final = 1000
-"""Blank lines of a tool's output that wait for what follows them."""
+"""Blank lines, of a tool's output or before an answer's first word, that wait for what follows them."""
 
 HOLD: Final = 0.05
 """Seconds for which the text after a tool is held back: a tool's last output may forge "Completed" and an answer, the
@@ -132,6 +132,7 @@ class Turn:
         self._after_echo = Phase.WAITING
         self._segments: list[tuple[str, bool]] = []
         self._live: LiveText | None = None
+        self._opening: list[str] | None = None
         self._held: list[str] = []
         self._calls: list[_Call] = []
         self._headers = 0
@@ -194,13 +195,30 @@ class Turn:
         if self.accepted_at is None:
             self.accepted_at = now
 
-    def begin_answer(self, now: float) -> None:
-        """The answer's prefix was painted: what follows in plain text is the model's."""
+    def line_erased(self) -> None:
+        """The CLI wiped its spinner away, since the answer comes: blanks from here on are the model's.
+
+        The answer's prefix is only painted before the first thing that shows, on whatever line that is (measured).
+        """
+        if self.phase is Phase.WAITING:
+            self._opening = []
+
+    def begin_answer(self, now: float, *, before: str = "") -> None:
+        """The answer's prefix was painted, after the blanks `before` it: what follows in plain text is the model's."""
         self._abandon_segment()
         self.phase = Phase.ANSWER
         self._live = LiveText(drops_first_space=self._dialect.drops_first_space)
         if self.hold_until is not None and now >= self.hold_until:
             self.hold_until = None
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        for blanks in opening:
+            if blanks:
+                self.answer_text(blanks, now)
+            self.answer_line_end()
+        if before:
+            self.answer_text(before, now)
 
     def answer_text(self, text: str, now: float) -> None:
         """More of the model's text."""
@@ -342,7 +360,9 @@ class Turn:
     def _waiting_line(self, line: Line) -> None:
         text = line.text
         if not text.strip():
+            self._blank_line(text)
             return
+        self._opening = None
         dialect = self._dialect
         if line.colour == dialect.tool_header_colour and (match := dialect.tool_header.fullmatch(text)):
             self._seek_header(match)
@@ -362,6 +382,15 @@ class Turn:
             self.menu.options.append(match["option"].rstrip())
         else:
             self._remark(text)
+
+    def _blank_line(self, text: str) -> None:
+        """Keep a blank line for the answer that it may be the beginning of; too many can't be given back."""
+        if self._opening is None:
+            return
+        if len(self._opening) < WITHHELD_LIMIT and len(text) <= REMARK_WIDTH:
+            self._opening.append(text)
+        else:
+            self._opening = None
 
     def _header_line(self, line: Line) -> None:
         dialect = self._dialect

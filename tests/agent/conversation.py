@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qpty.core.events import Answer
 
 WAITS = (TurnCompleted, TurnFailed, PermissionRequested, MenuRequested, Exited)
-TIMEOUT = 45.0
+TIMEOUT = 30.0
 """Seconds that anything may take: the real q waits out 20 s of retries on a throttled request."""
 
 
@@ -101,12 +101,15 @@ class Conversation:
     async def until(self, reached: Callable[[Event], bool]) -> Happened:
         """The events up to the first for which `reached` says so."""
         events: list[Event] = []
-        async with asyncio.timeout(TIMEOUT):
-            async for event in self._reader:
-                if not isinstance(event, CommandCompleted):
-                    events.append(event)
-                if reached(event):
-                    return Happened(events)
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                async for event in self._reader:
+                    if not isinstance(event, CommandCompleted):
+                        events.append(event)
+                    if reached(event):
+                        return Happened(events)
+        except TimeoutError:
+            raise AssertionError(f"{self.agent.describe()}; so far: {events}") from None
         raise AssertionError(f"the events ended: {events}")
 
     async def waits(self) -> Happened:

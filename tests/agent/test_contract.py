@@ -393,7 +393,7 @@ async def test_no_key_reaches_a_tool_that_reads(bench: Bench, command: str) -> N
         turn = await chat.interrupt()
         assert turn.last.type == "turn.completed"
         assert not any("secret" in event.text for event in turn.events if isinstance(event, ToolOutput))
-        turn = await chat.say("slow 30" if command.startswith("stty") else "hello")
+        turn = await chat.say("slow 2" if command.startswith("stty") else "hello")
         assert turn.last.type == "turn.completed"
 
 

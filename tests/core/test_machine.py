@@ -92,6 +92,34 @@ def test_the_record_has_the_last_word(q: Playbook) -> None:
     assert q.live() == "a\nbc"
 
 
+@pytest.mark.parametrize(
+    ("printed", "text"),
+    [
+        (LINE_END * 2 + ANSWER + "word", "\n\nword"),
+        ("   " + ANSWER + " word", "     word"),
+        (LINE_END + "   " + LINE_END + "  " + ANSWER + " word", "\n    \n    word"),
+        (ANSWER + LINE_END + "  word", "\n   word"),
+    ],
+)
+def test_an_answer_that_begins_with_blanks_is_live_from_its_first_line(q: Playbook, printed: str, text: str) -> None:
+    # q paints the prefix before the first thing that shows, when the blanks came apart from it.
+    q.says("hello")
+    q.entries.append(response(text))
+    q.prints(FRAME, CLEAR, *printed, ANSWER_END)
+    q.prompts()
+    assert q.live() == q.last("message.completed").text == text
+    assert q.types()[-4:] == ["turn.started", "message.delta", "message.completed", "turn.completed"]
+
+
+def test_blank_lines_of_the_cli_are_not_the_models(q: Playbook) -> None:
+    q.says("hello")
+    q.prints(FRAME, CLEAR, "\r\nWARNING: Retry #2, retrying within 10.0s..\r\n\r\n")
+    q.entries.append(response("word"))
+    q.prints(answered("word"))
+    q.prompts()
+    assert q.live() == "word"
+
+
 @pytest.mark.parametrize("problem", ["missing", "locked", "shape", "unreadable"])
 def test_without_a_record_the_text_says_that_it_is_not_exact(q: Playbook, problem: str) -> None:
     q.says("hello")
@@ -166,9 +194,18 @@ def test_a_message_waits_for_ready(q: Playbook) -> None:
     assert len(q.sent(SendKeys)) == 1
 
 
-def test_the_terminal_is_restored_when_a_message_is_accepted(q: Playbook) -> None:
+@pytest.mark.parametrize("raw_mode", [False, True])
+def test_a_terminal_that_a_tool_left_raw_is_restored_when_the_tool_is_over(q: Playbook, raw_mode: bool) -> None:
+    ask(q, "stty raw")
+    answer(q, "allow")
+    q.prints(COMPLETED, raw_mode=raw_mode)
+    assert bool(q.sent(RestoreTerminal)) is raw_mode
+
+
+def test_a_terminal_is_not_touched_when_a_line_is_accepted(q: Playbook) -> None:
+    """The next line may be read in the same instant: a question follows another one within 0.3 ms."""
     q.says("hello")
-    assert q.sent(RestoreTerminal)
+    assert not q.sent(RestoreTerminal)
 
 
 # -- what a prompt needs
