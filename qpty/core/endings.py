@@ -53,7 +53,7 @@ def at_prompt(
         return _completed(turn, turn_id, "interrupted", [*evidence, "interrupt_sent"], now)
     if said is not None:
         return _said(turn_id, said, [*evidence, _quoted(turn.remarks)])
-    if not readable and turn.first_text_at is not None:
+    if not readable and turn.segments.first_text_at is not None:
         return _completed(turn, turn_id, "end_turn", evidence, now)
     if turn.unanswered:
         text = "The command line waits for keys with a tool call open, but asked nothing that qpty knows."
@@ -90,14 +90,14 @@ def _completed(turn: Turn, turn_id: str, reason: StopReason, evidence: list[str]
     timings = {"total": now - turn.started}
     if turn.accepted_at is not None:
         timings["accepted"] = turn.accepted_at - turn.started
-    if turn.first_text_at is not None:
-        timings["first_text"] = turn.first_text_at - turn.started
+    if turn.segments.first_text_at is not None:
+        timings["first_text"] = turn.segments.first_text_at - turn.started
     return TurnCompleted(
         turn_id=turn_id,
         stop_reason=reason,
         evidence=tuple(evidence),
-        text=turn.text,
-        exact=turn.exact and (turn.finished is not None or reason == "interrupted"),
+        text=turn.segments.text,
+        exact=turn.segments.exact and (turn.finished is not None or reason == "interrupted"),
         usage={
             "model_calls": sum(1 for entry in turn.entries if not entry.made_up),
             "prompt_characters": sum(entry.prompt_length or 0 for entry in turn.entries),

@@ -58,7 +58,7 @@ from qpty.core.events import (
     TurnFailed,
     TurnStarted,
 )
-from qpty.core.lines import ERASE_LINE, LINE_LIMIT, PASTE_OFF, PASTE_ON, LineReader
+from qpty.core.reading import TokenReader
 from qpty.core.states import NotReadyError, QuestionMismatchError, Signal, State, advance
 from qpty.core.terminal import Terminal
 from qpty.core.turn import Need, Phase, Turn
@@ -96,9 +96,6 @@ INTERRUPTS_BEFORE_TOOLS: Final = 4
 MENU_SETTLES: Final = 0.05
 """Seconds without output after which a menu counts as painted."""
 
-KEPT_LINES: Final = 40
-"""Lines printed outside turns that are kept, to say why a start failed or what a process said last."""
-
 
 class Machine:
     """One terminal's state machine. `events` go to whoever reads the session, commands to the driver."""
@@ -114,17 +111,15 @@ class Machine:
         self.question: PermissionRequested | MenuRequested | None = None
         self.mark: RecordMark | None = None
         self._deadlines = deadlines or Deadlines()
-        self._reader = LineReader()
+        self._reader = TokenReader(dialect, on_accepted=self._accepted)
         self._out: list[Output] = []
         self._backlog: deque[list[str]] = deque()
         self._after_record: Callable[[RecordRead], None] | None = None
         self._after_look: Callable[[Witnessed], None] | None = None
         self._record_tries = 0
-        self._turn: Turn | None = None
         self._requests = 0
         self._interrupts = 0
         self._overdue: endings.Overdue | None = None
-        self._kept: deque[str] = deque(maxlen=KEPT_LINES)
         self._timers = Timers()
         self._timers.set("start", now + self._deadlines.start)
         self._look_delay = LOOK_AGAIN
@@ -134,6 +129,10 @@ class Machine:
         self._now = now
 
     # -- inputs
+
+    @property
+    def _turn(self) -> Turn | None:
+        return self._reader.turn
 
     @property
     def suspended(self) -> bool:
@@ -197,7 +196,9 @@ class Machine:
         """Read what waits, until it is used up or something has to be known first."""
         while self._backlog and not self.suspended:
             tokens = self._backlog.popleft()
-            read = self._read(tokens)
+            read = self._reader.read(tokens, self._now)
+            if self._turn is not None and self._turn.need is not None:
+                self._ask(self._turn)
             if read < len(tokens):
                 self._backlog.appendleft(tokens[read:])
             elif not self._backlog and not self.suspended:
@@ -205,86 +206,7 @@ class Machine:
         if self._exited is not None and not self._backlog and not self.suspended:
             self._process_exited(self._exited)
 
-    def _read(self, tokens: list[str]) -> int:
-        """Read tokens in order; return how many were, fewer than all when reading has to stop."""
-        reader = self._reader
-        for index, token in enumerate(tokens):
-            first = token[0]
-            if reader.watching:
-                reader.note(token)
-            if first >= " " and first != "\x7f" and not "\x80" <= first <= "\x9f":
-                self._text(token)
-            elif first == "\n":
-                self._line_end()
-            elif first == "\r":
-                reader.carriage_return()
-            elif first == "\x1b":
-                self._sequence(token)
-            elif first == "\b":
-                reader.backspace()
-            if self._turn is not None and self._turn.need is not None:
-                self._ask(self._turn)
-                return index + 1
-        return len(tokens)
-
-    def _text(self, token: str) -> None:
-        turn = self._turn
-        reader = self._reader
-        if turn is not None and turn.phase is Phase.ANSWER:
-            if reader.watching:
-                return  # the line editor paints its prompt
-            if reader.plain:
-                turn.answer_text(token, self._now)
-                return
-            turn.end_answer()
-            reader.restart()
-        elif turn is not None and turn.phase is Phase.ECHO:
-            return
-        reader.draw(token)
-        if reader.column > LINE_LIMIT:
-            self._line_end()
-
-    def _line_end(self) -> None:
-        turn = self._turn
-        line = self._reader.end_line()
-        if turn is None:
-            if line.text.strip():
-                self._kept.append(line.text.strip())
-        elif turn.phase is Phase.ANSWER:
-            turn.answer_line_end()
-        elif turn.phase is not Phase.ECHO:
-            turn.line(line, self._now)
-
-    def _sequence(self, token: str) -> None:
-        reader = self._reader
-        turn = self._turn
-        if token == PASTE_ON:
-            reader.paste_on()
-        elif token == PASTE_OFF:
-            was_on = reader.paste
-            reader.paste_off()
-            if turn is not None and turn.phase is Phase.ECHO and was_on:
-                self._accepted(turn)
-        elif token == ERASE_LINE:
-            reader.sequence(token)
-            if turn is not None:
-                turn.line_erased()
-        else:
-            colour = reader.colour
-            if (
-                reader.sequence(token)
-                and turn is not None
-                and turn.phase is Phase.WAITING
-                and reader.plain
-                and colour == self.dialect.answer_colour
-            ):
-                before, prefix, after = reader.text.partition(self.dialect.answer_prefix)
-                if prefix and not after and not before.strip():
-                    reader.restart()
-                    turn.begin_answer(self._now, before=before)
-
     def _accepted(self, turn: Turn) -> None:
-        self._reader.restart()
         turn.accepted(self._now)
         self._timers.cancel("submit")
         self._timers.set("silence", self._now + self._deadlines.silence)
@@ -308,8 +230,8 @@ class Machine:
                 self._out.append(RestoreTerminal())
             self._turn.children_seen(seen.children)
             self._turn.hold(seen.now)
-            if self._turn.hold_until is not None:
-                self._timers.set("hold", self._turn.hold_until)
+            if self._turn.segments.hold_until is not None:
+                self._timers.set("hold", self._turn.segments.hold_until)
 
     # -- the record
 
@@ -355,7 +277,7 @@ class Machine:
         self._look_delay = LOOK_AGAIN
         if not self._waits_for_keys():
             self._timers.set("look", self._now + QUIET_LOOK)
-        elif self._reader.paste:
+        elif self._reader.lines.paste:
             self._timers.cancel("look")
             self._out.append(Look())
         else:
@@ -366,11 +288,11 @@ class Machine:
         turn = self._turn
         if turn is not None and turn.phase is Phase.ECHO:
             return False
-        return (self._reader.watching and self._prompt() is not None) or self._menu_painted()
+        return (self._reader.lines.watching and self._prompt() is not None) or self._menu_painted()
 
     def _prompt(self) -> bool | None:
         """None without a painted prompt; True for one with nothing typed at it, False for one with leftover keys."""
-        paint = self._reader.painted()
+        paint = self._reader.lines.painted()
         if paint is None:
             return None
         last = paint.text.rpartition("\n")[2]
@@ -391,7 +313,7 @@ class Machine:
         if self._backlog or self.suspended or self.state not in {State.STARTING, State.BUSY, State.UNKNOWN}:
             return
         reads_keys = seen.raw_mode and seen.foreground and not seen.children
-        prompt = self._prompt() if self._reader.paste else None
+        prompt = self._prompt() if self._reader.lines.paste else None
         if prompt is not None:
             self._judge_prompt(seen, reads_keys=reads_keys, empty=prompt)
         elif self._menu_painted() and reads_keys:
@@ -507,7 +429,7 @@ class Machine:
             self._go(Signal.PROMPT_PROVED)
 
     def _end_turn(self) -> None:
-        self._turn = None
+        self._reader.turn = None
         self.question = None
         self._overdue = None
         self._interrupts = 0
@@ -524,10 +446,7 @@ class Machine:
 
     def _finish_exit(self, exited: ProcessExited, record: RecordRead | None) -> None:
         turn = self._turn
-        tail = self._reader.end_line().text.strip()
-        if tail:
-            self._kept.append(tail)
-        said = "\n".join(self._kept)
+        said = self._reader.said()
         if turn is not None:
             entries = record.result.entries if record is not None and record.result is not None else ()
             turn.record_read(entries, readable=record is not None and record.result is not None)
@@ -571,7 +490,7 @@ class Machine:
         self._out.append(SendKeys(data=data))
 
     def _begin(self, turn: Turn) -> None:
-        self._turn = turn
+        self._reader.turn = turn
         self._interrupts = 0
         self._overdue = None
         self._quiet_looks = 0
@@ -617,7 +536,7 @@ class Machine:
             return
         self.question = None
         turn.menu_answered()
-        self._reader.restart()
+        self._reader.lines.restart()
         self._timers.set("silence", self._now + self._deadlines.silence)
         self._timers.set("turn", self._now + self._deadlines.turn)
         data = keys.MENU_CANCEL if index is None else keys.encode_menu(index - question.selected)
@@ -662,7 +581,7 @@ class Machine:
                     self._out.append(Look())
             case "hold":
                 if self._turn is not None:
-                    self._turn.release(self._now)
+                    self._turn.segments.release(self._now)
             case "record":
                 if self._after_record is not None:
                     self._out.append(ReadRecord(mark=self.mark))

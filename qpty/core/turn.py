@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING, Final
 
 from qpty.core.events import (
     Event,
-    MessageCompleted,
-    MessageDelta,
     Notice,
     PermissionRequested,
     ToolCompleted,
@@ -35,7 +33,7 @@ from qpty.core.events import (
     ToolOutput,
     ToolStarted,
 )
-from qpty.core.live_text import LiveText
+from qpty.core.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,12 +51,11 @@ REMARK_WIDTH: Final = 2000
 OUTPUT_LIMIT: Final = 64 * 1024
 """Characters of a tool's output in one event; longer lines are split."""
 
+UNBELIEVED_LIMIT: Final = 100
+"""Forged completions in a run after which none is looked into (0.1 ms each) any more: the record ends the run."""
+
 WITHHELD_LIMIT: Final = 1000
 """Blank lines, of a tool's output or before an answer's first word, that wait for what follows them."""
-
-HOLD: Final = 0.05
-"""Seconds for which the text after a tool is held back: a tool's last output may forge "Completed" and an answer, the
-CLI's own "Completed" follows within about 3 ms of the tool's end (measured) and unmasks it."""
 
 
 class Phase(Enum):
@@ -123,20 +120,17 @@ class Turn:
         self.finished: RecordedEntry | None = None
         self.entries: list[RecordedEntry] = []
         self.accepted_at: float | None = None
-        self.first_text_at: float | None = None
-        self.hold_until: float | None = None
         self.menu: Menu | None = None
         self._dialect = dialect
         self._events: list[Event] = []
+        self.segments = Segments(dialect, turn_id=turn_id, events=self._events)
         self._remarks: list[str] = []
         self._after_echo = Phase.WAITING
-        self._segments: list[tuple[str, bool]] = []
-        self._live: LiveText | None = None
         self._opening: list[str] | None = None
-        self._held: list[str] = []
         self._calls: list[_Call] = []
         self._headers = 0
         self._may_run = False
+        self._unbelieved = 0
         self._running = 0
         self._blanks_to_skip = 0
         self._describing: Counter[str] | None = None
@@ -150,23 +144,14 @@ class Turn:
     def take(self) -> list[Event]:
         """Return the events since the last call."""
         self._flush_output()
-        events, self._events = self._events, []
+        events = self._events.copy()
+        self._events.clear()
         return events
 
     @property
     def remarks(self) -> str:
         """What the CLI itself said in this turn, one line each."""
         return "\n".join(self._remarks)
-
-    @property
-    def text(self) -> str:
-        """All that the model said so far: completed segments, joined by a blank line."""
-        return "\n\n".join(text for text, _ in self._segments)
-
-    @property
-    def exact(self) -> bool:
-        """Whether every segment so far came from the record."""
-        return all(exact for _, exact in self._segments)
 
     @property
     def tool_open(self) -> bool:
@@ -205,54 +190,22 @@ class Turn:
 
     def begin_answer(self, now: float, *, before: str = "") -> None:
         """The answer's prefix was painted, after the blanks `before` it: what follows in plain text is the model's."""
-        self._abandon_segment()
+        self.segments.open(now)
         self.phase = Phase.ANSWER
-        self._live = LiveText(drops_first_space=self._dialect.drops_first_space)
-        if self.hold_until is not None and now >= self.hold_until:
-            self.hold_until = None
         opening, self._opening = self._opening, None
         if opening is None:
             return
         for blanks in opening:
             if blanks:
-                self.answer_text(blanks, now)
-            self.answer_line_end()
+                self.segments.draw(blanks, now)
+            self.segments.end_line()
         if before:
-            self.answer_text(before, now)
-
-    def answer_text(self, text: str, now: float) -> None:
-        """More of the model's text."""
-        if self._live is None:
-            return
-        out = self._live.draw(text)
-        if self.first_text_at is None:
-            self.first_text_at = now
-        if self.hold_until is not None:
-            if now < self.hold_until:
-                self._held.append(out)
-                return
-            self.release(now)
-        self._events.append(MessageDelta(turn_id=self.turn_id, segment=len(self._segments), text=out))
-
-    def answer_line_end(self) -> None:
-        """A line end in the model's text, or one of those that the CLI adds after it."""
-        if self._live is not None:
-            self._live.end_line()
+            self.segments.draw(before, now)
 
     def end_answer(self) -> None:
         """The CLI speaks again: the segment is over; its exact text comes with the record."""
         if self.phase is Phase.ANSWER:
             self.phase = Phase.WAITING
-
-    def release(self, now: float) -> None:
-        """The hold is over: give out the text that was held back."""
-        if self.hold_until is None or now < self.hold_until:
-            return
-        self.hold_until = None
-        if self._held:
-            text = "".join(self._held)
-            self._held.clear()
-            self._events.append(MessageDelta(turn_id=self.turn_id, segment=len(self._segments), text=text))
 
     def line(self, line: Line, now: float) -> None:
         """A whole line, in any phase but echo and answer."""
@@ -268,7 +221,7 @@ class Turn:
         elif self.phase is Phase.RUN:
             self._run_line(line)
         if self.need is None:
-            self.release(now)
+            self.segments.release(now)
 
     def answered(self, *, allow: bool) -> None:
         """The open permission was answered; what is typed for it is echoed next."""
@@ -337,6 +290,7 @@ class Turn:
         if not isinstance(pending, _Completion):
             return
         if children:
+            self._unbelieved += 1
             self._print(pending.line.text)
             return
         self._completed(pending)
@@ -346,13 +300,11 @@ class Turn:
     def hold(self, now: float) -> None:
         """Hold the text back that follows now: the tool whose end was just seen may have printed it."""
         if self.phase is Phase.WAITING:
-            self.hold_until = now + HOLD
+            self.segments.hold(now)
 
     def finish(self, *, interrupted: bool) -> None:
         """The turn is over: complete what is still open."""
-        self._held.clear()
-        self.hold_until = None
-        self._abandon_segment()
+        self.segments.finish()
         self._end_calls("interrupted" if interrupted else "error")
 
     # -- lines
@@ -366,10 +318,9 @@ class Turn:
         dialect = self._dialect
         if line.colour == dialect.tool_header_colour and (match := dialect.tool_header.fullmatch(text)):
             self._seek_header(match)
-        elif self.hold_until is not None and self._completion(line) is not None:
+        elif self.segments.hold_until is not None and self._completion(line) is not None:
             # The completion that was believed was the tool's own print; so was any answer since.
-            self._held.clear()
-            self._live = None
+            self.segments.discard()
         elif match := dialect.tool_invalid.fullmatch(text):
             self._remark(text)
             self._pending, self.need = match, Need.RECORD
@@ -413,7 +364,7 @@ class Turn:
             return
         self._blanks_to_skip = 0
         completion = self._completion(line)
-        if completion is None or self._running >= len(self._calls):
+        if completion is None or self._running >= len(self._calls) or self._unbelieved >= UNBELIEVED_LIMIT:
             self._print(line.text)
         elif self._running + 1 < len(self._calls):
             self._completed(completion)  # the next tool may be a child by now; only the last completion ends the run
@@ -472,7 +423,7 @@ class Turn:
             if readable:
                 self._remark(match.string)  # the record has no such call: not the CLI's own header
                 return
-            self._abandon_segment()
+            self.segments.abandon()
             self._calls.append(_Call(tool_id=f"unrecorded-{len(self._calls) + 1}", name=match["name"], recorded=None))
         call = self._calls[self._headers]
         self._headers += 1
@@ -539,6 +490,7 @@ class Turn:
         self._headers = self._running = 0
         self._describing = None
         self._withheld.clear()
+        self._unbelieved = 0
 
     def _print(self, text: str) -> None:
         """Keep one line of a tool's output.
@@ -583,7 +535,7 @@ class Turn:
             self._end_calls("interrupted")  # the CLI's own note that it gave the calls up
             return
         self._flush_output()
-        self._complete_segment(entry)
+        self.segments.complete(entry.text, tools=len(entry.tools))
         if entry.tools:
             self.finished = None
             self._end_by_results(entry)
@@ -599,36 +551,6 @@ class Turn:
             if call.started and not call.ended:
                 self._end_call(call, "ok" if results.get(call.tool_id, False) else "error", None)
         self._forget_calls()
-
-    def _complete_segment(self, entry: RecordedEntry) -> None:
-        segment = len(self._segments)
-        live, self._live = self._live, None
-        if live is None and not entry.text.strip():
-            return
-        if self._held:
-            # The record confirms that the model has spoken: what was held back is real, or made good right here.
-            text = "".join(self._held)
-            self._held.clear()
-            self._events.append(MessageDelta(turn_id=self.turn_id, segment=segment, text=text))
-        self.hold_until = None
-        if live is not None:
-            rest = live.close(closing_line_ends=self._dialect.closing_line_ends + len(entry.tools))
-            if rest:
-                self._events.append(MessageDelta(turn_id=self.turn_id, segment=segment, text=rest))
-        self._segments.append((entry.text, True))
-        self._events.append(MessageCompleted(turn_id=self.turn_id, segment=segment, text=entry.text, exact=True))
-
-    def _abandon_segment(self) -> None:
-        """End a live segment that no record speaks of: its text is what the screen showed, and says so."""
-        live, self._live = self._live, None
-        if live is None:
-            return
-        rest = live.close(closing_line_ends=self._dialect.closing_line_ends)
-        segment = len(self._segments)
-        if rest:
-            self._events.append(MessageDelta(turn_id=self.turn_id, segment=segment, text=rest))
-        self._segments.append((live.text, False))
-        self._events.append(MessageCompleted(turn_id=self.turn_id, segment=segment, text=live.text, exact=False))
 
 
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
