@@ -1,4 +1,4 @@
-"""Tokens, a reader and the screen against stock pyte's screen alone, in one process.
+"""Tokens, the transcript and the screen against stock pyte's screen alone, in one process.
 
 Input: the captures under `tests/captured`, a generated stream of the same shape, both as they were read and in 4 KiB
 reads, and 2 MB of coloured tool output. Each figure is the best of three rounds, in MB/s of processor time.
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 import pyte
 
+from qpty.agent import dialects
+from qpty.core.reading import TokenReader
 from qpty.core.terminal import Terminal
-from qpty.core.tokens import sequence
+from qpty.core.turn import Need, Phase, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,18 +29,23 @@ if TYPE_CHECKING:
     Reads = list[tuple[float, bytes]]  # seconds since the start, what was read
 
 CAPTURED = Path(__file__).parent.parent / "captured"
-FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-WORDS = ("Thinking...",)
+DIALECT = dialects.load("q")
+FRAMES = "".join(DIALECT.spinner_frames)
 MB = 1_000_000
 ENOUGH = 200_000  # bytes: shorter captures are repeated
 ROUNDS = 3
 
 
 def captures() -> Reads:
-    """Every capture, one after the other, repeated to `ENOUGH`; empty where there is none."""
+    """The captures, one after the other, repeated to `ENOUGH`; empty where there is none.
+
+    Without the forgeries: an unterminated string makes stock swallow all that follows, which is fast.
+    """
     reads: Reads = []
     offset = 0.0
     for path in sorted(CAPTURED.rglob("*.cast")):
+        if path.name.startswith("forged-"):
+            continue
         last = 0.0
         for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()[1:]:
             when, kind, data = json.loads(line)
@@ -148,24 +155,35 @@ def stock(reads: Reads) -> None:
         stream.feed(data)
 
 
-def read(tokens: list[str]) -> int:
-    """A reader that looks at each token: counts text, reads sequences."""
-    seen = 0
-    for token in tokens:
-        if token >= " ":
-            seen += len(token)
-        elif token[0] == "\x1b":
-            seen += sequence(token).final == "h"
-    return seen
+class Transcript:
+    """The transcript as the state machine keeps it: lines, segments and a tool's output, as events."""
+
+    def __init__(self) -> None:
+        self.turn = Turn(DIALECT, turn_id="bench", started=0.0)
+        self.turn.phase = Phase.WAITING
+        self.reader = TokenReader(DIALECT, on_accepted=lambda _turn: None)
+        self.reader.turn = self.turn
+
+    def read(self, tokens: list[str], now: float) -> int:
+        """Read tokens, with a record that has nothing and no children; how many events they gave."""
+        done = self.reader.read(tokens, now)
+        while self.turn.need is not None:
+            if self.turn.need is Need.RECORD:
+                self.turn.record_read((), readable=False)
+            else:
+                self.turn.children_seen(0)
+            done += self.reader.read(tokens[done:], now)
+        return len(self.turn.take())
 
 
 def ours(due: Callable[[float, int], bool] | None, reads: Reads) -> None:
-    """Tokens, a reader, and the screen painted when `due(seconds, bytes)` since it was painted last; and at the end."""
-    terminal = Terminal(frames=FRAMES, words=WORDS)
+    """Tokens, the transcript, and the screen painted when `due(seconds, bytes)` since the last time; and at the end."""
+    terminal = Terminal(frames=DIALECT.spinner_frames, words=DIALECT.spinner_words)
+    transcript = Transcript()
     painted = 0.0
     since = 0
     for when, data in reads:
-        read(terminal.feed(data))
+        transcript.read(terminal.feed(data), when)
         since += len(data)
         if due is not None and due(when - painted, since):
             terminal.screen  # noqa: B018 - looking is what paints
@@ -195,7 +213,7 @@ def longest_feed(data: bytes, length: int) -> tuple[float, float]:
     """Milliseconds of the longest and of all calls of `feed` in the best of some rounds."""
     best = (float("inf"), 0.0)
     for _ in range(ROUNDS):
-        terminal = Terminal(frames=FRAMES, words=WORDS)
+        terminal = Terminal(frames=FRAMES, words=DIALECT.spinner_words)
         calls: list[float] = []
         for _, piece in timed(data, length):
             begin = perf_counter()
