@@ -33,6 +33,7 @@ _PAINTS = re.compile(
     # Text before the paints: "(To exit the CLI …)" or a notification. Nothing may follow them.
     rf"{_TEXT}(?:\x07|\r\x1b\[K(?:\x1b\[A\r\x1b\[K)*{_TEXT}\r(?:\x1b\[\d*C)?)+\Z"
 )
+_PAINT_START: Final = ["\r", "\x1b[K"]
 _PALETTE: Final = 5
 _TRUE_COLOUR: Final = 2
 
@@ -124,16 +125,23 @@ class LineReader:
 
     def note(self, token: str) -> None:
         """Remember a token for the painted prompt; to be called with every token while `watching`."""
-        if self._paint is not None:
-            if len(self._paint) < PAINT_LIMIT:
-                self._paint.append(token)
-            else:
-                self._paint = None
+        paint = self._paint
+        if paint is None:
+            return
+        if len(paint) >= PAINT_LIMIT or (token[0] == "\n" and paint[-2:-1] and _FORWARD.fullmatch(paint[-2])):
+            self._paint = None  # a line end after the cursor was placed: this is nobody's prompt
+        else:
+            paint.append(token)
 
     @property
     def watching(self) -> bool:
         """Whether tokens since the last switch of bracketed paste may still be nothing but a painted prompt."""
         return self._paint is not None
+
+    @property
+    def painting(self) -> bool:
+        """Whether the line editor paints: nothing, or its carriage return and erasure, came first since the switch."""
+        return self._paint is not None and self._paint[:2] == _PAINT_START[: len(self._paint)]
 
     def paste_on(self) -> None:
         """Bracketed paste was switched on: the line editor starts, what follows may be its prompt."""

@@ -67,7 +67,7 @@ class TokenReader:
     def _text(self, token: str) -> None:
         turn, lines = self.turn, self.lines
         if turn is not None and turn.phase is Phase.ANSWER:
-            if lines.watching:
+            if lines.painting:
                 return  # the line editor paints its prompt
             if lines.plain:
                 turn.segments.draw(token, self._now)

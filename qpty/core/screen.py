@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyte
 import pyte.screens
-from pyte import graphics, modes
+from pyte import modes
 from pyte.screens import Char, Cursor, Margins
-from wcwidth import wcwidth
 
+from qpty.core.cells import BLANK, MAX_CACHED, Style, Widths, rendition
 from qpty.core.tokens import sequence
 
 if TYPE_CHECKING:
@@ -47,11 +47,9 @@ MAX_TITLE = 256
 MAX_JOINED = 16
 """The most code points that one cell holds; further zero-width characters are dropped."""
 
-BLANK = Char(" ")
 _STUB = ""  # the right half of a wide character
 
 _MAX_STYLES = 256
-_MAX_CACHED = 4096
 _BRACKETED_PASTE = 2004
 _ALTERNATE = {47, 1047, 1049}
 _SAVE_CURSOR = {1048, 1049}
@@ -81,37 +79,9 @@ _BASIC = {raw: name for raw, name in pyte.Stream.basic.items() if raw not in "\x
 _ROW_FINALS = frozenset("CDGKPX@a`'m")
 _ROW_CONTROLS = frozenset("\r\n\t\b\x07\x00\x7f")
 _RESETS = frozenset({"\x1b[m", "\x1b[0m", "\x1b[0;0m", "\x1b[00m"})
-_BRIGHT_MAGENTA = {"bfightmagenta": "brightmagenta"}  # a slip of pyte's table
 
 
-class _Widths(dict[str, int]):
-    """Columns of each character: 0, 1, 2; -1 for what isn't drawn."""
-
-    def __missing__(self, character: str) -> int:
-        if len(self) >= _MAX_CACHED:
-            self.clear()
-        width = self[character] = wcwidth(character)
-        return width
-
-
-class _Style(dict[str, Char]):
-    """The cells of one set of attributes by character, and the styles that a colour change leads to."""
-
-    __slots__ = ("after", "attributes")
-
-    def __init__(self, attributes: Char) -> None:
-        super().__init__()
-        self.attributes = attributes
-        self.after: dict[str, _Style] = {}
-
-    def __missing__(self, character: str) -> Char:
-        if len(self) >= _MAX_CACHED:
-            self.clear()
-        cell = self[character] = self.attributes._replace(data=character)
-        return cell
-
-
-_widths = _Widths()
+_widths = Widths()
 _width_of = _widths.__getitem__
 _NARROW = {1}
 
@@ -141,14 +111,14 @@ class Screen(pyte.Screen):
     bracketed_paste: bool
     _main: list[list[Char]] | None  # while the alternate screen is shown
     _saved: dict[bool, _Saved]
-    _style: _Style
+    _style: Style
     _plain: bool  # neither insert mode nor wrapping off
 
     def __init__(self, columns: int, lines: int) -> None:
         _check_size(columns, lines)
         self._actions: dict[str, Callable[[], object]] = {}
         self._rows_only: dict[str, bool] = {}
-        self._styles: dict[Char, _Style] = {}
+        self._styles: dict[Char, Style] = {}
         super().__init__(columns, lines)
 
     # Reading tokens.
@@ -186,7 +156,7 @@ class Screen(pyte.Screen):
 
     def _row_only(self, token: str) -> bool:
         """Whether a control token changes nothing but the cursor's line, its column and its attributes; or feeds."""
-        if len(self._rows_only) >= _MAX_CACHED:
+        if len(self._rows_only) >= MAX_CACHED:
             self._rows_only.clear()
         said = sequence(token)
         known = self._rows_only[token] = token in _ROW_CONTROLS or (
@@ -230,7 +200,7 @@ class Screen(pyte.Screen):
         """Find what a control token does, do it, and remember it."""
         action = self._action(token)
         if len(token) <= 64:  # longer ones are titles
-            if len(self._actions) >= _MAX_CACHED:
+            if len(self._actions) >= MAX_CACHED:
                 self._actions.clear()
             self._actions[token] = action
         action()
@@ -302,7 +272,7 @@ class Screen(pyte.Screen):
             self.buffer[cursor.y][x : cursor.x] = part
             done += len(part)
 
-    def _draw_each(self, data: str, style: _Style) -> None:
+    def _draw_each(self, data: str, style: Style) -> None:
         """As `draw`, character by character: wide and zero-width ones, insert mode, no wrapping."""
         cursor, columns = self.cursor, self.columns
         wrap = modes.DECAWM in self.mode
@@ -350,12 +320,12 @@ class Screen(pyte.Screen):
         if x >= 0 and (data := self.buffer[self.cursor.y][x].data):
             self.draw(data * min(count or 1, self.columns - self.cursor.x))
 
-    def _style_of(self, attributes: Char) -> _Style:
+    def _style_of(self, attributes: Char) -> Style:
         style = self._styles.get(attributes)
         if style is None:
             if len(self._styles) >= _MAX_STYLES:
                 self._styles.clear()
-            style = self._styles[attributes] = _Style(attributes)
+            style = self._styles[attributes] = Style(attributes)
         self.cursor.attrs = style.attributes
         return style
 
@@ -366,16 +336,16 @@ class Screen(pyte.Screen):
             style = self._style_of(self.cursor.attrs)
         after = style.after.get(token)
         if after is None:
-            after = self._style_of(_rendition(style.attributes, params))
+            after = self._style_of(rendition(style.attributes, params))
             if len(style.after) >= _MAX_STYLES:
                 style.after.clear()
             style.after[token] = after
         self._style = after
         self.cursor.attrs = after.attributes
 
-    def select_graphic_rendition(self, *attrs: int) -> None:
+    def select_graphicrendition(self, *attrs: int) -> None:
         """Set the attributes of what is drawn next."""
-        self.cursor.attrs = _rendition(self.cursor.attrs, tuple((attr,) for attr in attrs))
+        self.cursor.attrs = rendition(self.cursor.attrs, tuple((attr,) for attr in attrs))
 
     @property
     def display(self) -> list[str]:
@@ -685,51 +655,3 @@ def _blank(columns: int, lines: int) -> list[list[Char]]:
 
 def _nothing() -> None:
     """What a token does that means nothing here."""
-
-
-def _colour(values: list[int]) -> str | None:
-    """The colour that `5;N` or `2;R;G;B` names; takes what it reads off the list's end. None where it names none."""
-    match values.pop() if values else None:
-        case 5 if values:
-            number = values.pop()
-            return graphics.FG_BG_256[number] if number < len(graphics.FG_BG_256) else None
-        case 2:
-            parts = [min(values.pop(), 255) for _ in range(min(3, len(values)))]
-            return "".join(f"{part:02x}" for part in parts) if len(parts) == 3 else None
-    return None
-
-
-def _rendition(attributes: Char, params: tuple[tuple[int, ...], ...]) -> Char:
-    """The attributes after `CSI … m`."""
-    values = list(reversed(params)) or [(0,)]
-    change: dict[str, Any] = {}
-    while values:
-        code, *sub = values.pop()
-        if code == 0:
-            change = BLANK._asdict()
-        elif code in (38, 48, 58):
-            if sub:
-                if sub[0] == 2 and len(sub) > 4:  # 2:SPACE:R:G:B
-                    del sub[1]
-                colour = _colour(sub[::-1])
-            else:
-                flat = [value for value, *_ in values]
-                colour = _colour(flat)
-                del values[len(flat) :]
-            if colour is not None and code != 58:  # the underline's own colour isn't shown
-                change["fg" if code == 38 else "bg"] = colour
-        elif code in graphics.FG_ANSI:
-            change["fg"] = graphics.FG_ANSI[code]
-        elif code in graphics.BG_ANSI:
-            change["bg"] = graphics.BG_ANSI[code]
-        elif code in graphics.FG_AIXTERM:
-            change["fg"] = graphics.FG_AIXTERM[code]
-        elif code in graphics.BG_AIXTERM:
-            name = graphics.BG_AIXTERM[code]
-            change["bg"] = _BRIGHT_MAGENTA.get(name, name)
-        elif code == 4 and sub:  # 4:0 is none, 4:3 curly …
-            change["underscore"] = sub[0] != 0
-        elif code in graphics.TEXT:
-            sign, name = graphics.TEXT[code][0], graphics.TEXT[code][1:]
-            change[name] = sign == "+"
-    return attributes._replace(**change)
