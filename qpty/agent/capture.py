@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qpty.core.commands import (
@@ -86,15 +86,15 @@ class CaptureWriter:
         self._stream.write(json.dumps(row, ensure_ascii=True) + "\n")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
-    """A capture that was read: its size, its dialect's name, and its inputs in order."""
+    """A capture that was read: the terminal's size, the dialect's name, and the inputs in order."""
 
-    def __init__(self, *, columns: int, lines: int, dialect: str, title: str, inputs: tuple[Input, ...]) -> None:
-        self.columns = columns
-        self.lines = lines
-        self.dialect = dialect
-        self.title = title
-        self.inputs = inputs
+    columns: int
+    lines: int
+    dialect: str
+    title: str
+    inputs: tuple[Input, ...]
 
 
 def read_capture(path: Path) -> Capture:
@@ -205,7 +205,7 @@ def _given(label: dict[str, Any], now: float) -> Input:
             return Witnessed(now=now, **label)
         case "record":
             result = label["result"]
-            return RecordRead(now=now, result=_slice(result) if result else None, problem=label["problem"])
+            return RecordRead(now=now, result=_slice(result) if result is not None else None, problem=label["problem"])
         case "time":
             return TimePassed(now=now)
         case "message":

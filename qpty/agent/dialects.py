@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from qpty.core.dialect import Dialect, Failure, NoticePattern
 from qpty.core.errors import QptyError
 from qpty.core.events import FailureCode
+from qpty.core.spinner import FrameLifter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +31,7 @@ class DialectError(QptyError):
         self.key = key
         self.line = line
         self.reason = reason
-        super().__init__(f"{path.name}:{line}: {key}: {reason}")
+        super().__init__(f"{path.name}:{line}: {key}: {reason}" if line else f"{path.name}: {key}: {reason}")
 
 
 def dialect_directory() -> Path:
@@ -101,14 +103,23 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
 
 def _compiled(value: str) -> str:
     try:
-        re.compile(value)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a meaning that is going to change
+            re.compile(value)
+    except (re.error, Warning) as error:
         raise ValueError(f"not a regular expression: {error}") from error
+    return value
+
+
+def _typable(value: str) -> str:
+    if len(value) != 1 or not "!" <= value <= "~":
+        raise ValueError("give one printable ASCII character: it is typed")
     return value
 
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiled)]
 Text = Annotated[str, Field(min_length=1)]
+Letter = Annotated[str, AfterValidator(_typable)]
 Colour = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -134,6 +145,11 @@ class _Prompt(_Table):
 class _Spinner(_Table):
     frames: Annotated[list[Text], Field(min_length=1)]
     words: Annotated[list[Text], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> _Spinner:
+        FrameLifter(self.frames, self.words)
+        return self
 
 
 class _Answer(_Table):
@@ -167,9 +183,9 @@ class _Tool(_Table):
 class _Permission(_Table):
     pattern: Pattern
     colour: Colour
-    allow: Text
-    refuse: Text
-    always: Text
+    allow: Letter
+    refuse: Letter
+    always: Letter
 
 
 class _Menu(_Table):

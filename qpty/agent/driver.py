@@ -351,6 +351,7 @@ class TerminalAgent:
                 now=self._loop.time(),
             )
         )
+        self._resume()
 
     def _child_exited(self, status: ExitStatus) -> None:
         """The process ended: read what is left, then say so."""

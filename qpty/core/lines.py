@@ -237,9 +237,9 @@ class LineReader:
         if not self._paint or not self.paste:
             return None
         raw = "".join(self._paint)
-        if not _PAINTS.match(raw):
+        start = raw.rfind("\r\x1b[K")
+        if start < 0 or not _PAINTS.match(raw):
             return None
-        start = raw.rindex("\r\x1b[K")
         body, _, column = raw[start + 4 :].rpartition("\r")
         text = _STYLE.sub("", body).replace("\r", "")
         number = _FORWARD.match(column)

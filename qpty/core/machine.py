@@ -503,8 +503,12 @@ class Machine:
         if self.state is not State.READY:
             raise NotReadyError(self.state.value, self.question)
 
+    def _open_question(self) -> PermissionRequested | MenuRequested | None:
+        """Return the question that can be answered: none when the process that asked it is gone."""
+        return self.question if self._exited is None else None
+
     def _permission_answer(self, given: PermissionAnswerSubmitted) -> None:
-        question = self.question
+        question = self._open_question()
         if not isinstance(question, PermissionRequested) or question.request_id != given.request_id:
             raise QuestionMismatchError(given.request_id, question.request_id if question else None)
         if self._turn is not None:
@@ -523,7 +527,7 @@ class Machine:
         self._out.append(SendKeys(data=data))
 
     def _menu_answer(self, given: MenuAnswerSubmitted) -> None:
-        question = self.question
+        question = self._open_question()
         if not isinstance(question, MenuRequested) or question.request_id != given.request_id:
             raise QuestionMismatchError(given.request_id, question.request_id if question else None)
         if given.index is not None and not 0 <= given.index < len(question.options):
@@ -547,7 +551,7 @@ class Machine:
     def _interrupt(self) -> None:
         """Stop the running turn; at a question that means: refuse it first, so that none is left pending."""
         turn = self._turn
-        if turn is None or self.state in {State.READY, State.EXITED, State.FAILED}:
+        if turn is None or self._exited is not None or self.state in {State.READY, State.EXITED, State.FAILED}:
             return
         first = not self._interrupts
         self._interrupts = max(1, self._interrupts)

@@ -52,6 +52,8 @@ def events(outputs: Iterable[tuple[Input, Output]]) -> list[Event]:
 
 def _goes_on(last: Event, event: MessageDelta | ToolOutput) -> TypeGuard[MessageDelta | ToolOutput]:
     """Whether text goes on with the text of the event before it."""
+    if last.turn_id != event.turn_id:
+        return False
     if isinstance(event, MessageDelta):
         return isinstance(last, MessageDelta) and last.segment == event.segment
     return isinstance(last, ToolOutput) and last.tool_id == event.tool_id

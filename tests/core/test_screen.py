@@ -6,7 +6,7 @@ from typing import Any
 
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyte.screens import Char
 
@@ -273,9 +273,18 @@ PLAIN = st.sampled_from(
 )
 
 
+class Stock(pyte.Screen):
+    """Pyte's screen but for a slip: insertion keeps a cell behind the last column, and deletion brings it back."""
+
+    def insert_characters(self, count: int | None = None) -> None:
+        super().insert_characters(count)
+        self.buffer[self.cursor.y].pop(self.columns, None)
+
+
 @given(st.lists(PLAIN, max_size=60).map("".join))
+@example("\x1b[1m\x1b[K\x1b[4hword\x1b[2P")
 def test_the_same_as_stock(text: str) -> None:
-    stock = pyte.Screen(20, 5)
+    stock = Stock(20, 5)
     pyte.Stream(stock).feed(text)
     ours = screen_of(text, 20, 5)
     assert ours.display == stock.display
