@@ -411,7 +411,7 @@ class Machine:
     def _conclude(self, turn: Turn, record: RecordRead | None) -> None:
         """The prompt is back: say how the turn ended."""
         interrupted = bool(self._interrupts) and self._overdue is None
-        turn.finish(interrupted=interrupted)
+        turn.finish()
         self._out += turn.take()
         overdue, open_call = self._overdue, turn.unanswered and not self._interrupts
         self._end_turn()
@@ -450,7 +450,7 @@ class Machine:
         if turn is not None:
             entries = record.result.entries if record is not None and record.result is not None else ()
             turn.record_read(entries, readable=record is not None and record.result is not None)
-            turn.finish(interrupted=bool(self._interrupts))
+            turn.finish()
             self._out += turn.take()
             said = f"{said}\n{turn.remarks}".strip()
             overdue = self._overdue
@@ -566,6 +566,8 @@ class Machine:
         if self._interrupts > len(INTERRUPT_AGAIN):
             self._give_up("the command line did not stop when it was interrupted")
             return
+        if self._turn is not None:
+            self._turn.interrupted = True
         self._timers.set("interrupt", self._now + INTERRUPT_AGAIN[self._interrupts - 1])
         self._interrupts += 1
         self._out.append(Interrupt())

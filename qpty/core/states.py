@@ -97,7 +97,11 @@ class NotReadyError(QptyError):
     def __init__(self, state: str, question: Event | None) -> None:
         self.state = state
         self.question = question
-        what = "answer its open question first" if question is not None else "wait until it is ready"
+        what = "wait until it is ready"
+        if question is not None:
+            what = "answer its open question first"
+        elif state in {State.FAILED.value, State.EXITED.value}:
+            what = "start another one"
         super().__init__(f"the terminal is {state}: {what}")
 
 

@@ -121,6 +121,7 @@ class Turn:
         self.entries: list[RecordedEntry] = []
         self.accepted_at: float | None = None
         self.menu: Menu | None = None
+        self.interrupted = False
         self._dialect = dialect
         self._events: list[Event] = []
         self.segments = Segments(dialect, turn_id=turn_id, events=self._events)
@@ -302,10 +303,10 @@ class Turn:
         if self.phase is Phase.WAITING:
             self.segments.hold(now)
 
-    def finish(self, *, interrupted: bool) -> None:
+    def finish(self) -> None:
         """The turn is over: complete what is still open."""
         self.segments.finish()
-        self._end_calls("interrupted" if interrupted else "error")
+        self._end_calls("error")
 
     # -- lines
 
@@ -482,6 +483,8 @@ class Turn:
     def _end_call(self, call: _Call, outcome: ToolOutcome, seconds: float | None) -> None:
         self._flush_output()
         call.ended = True
+        if self.interrupted and outcome != "refused":
+            outcome = "interrupted"  # whatever the CLI makes of a tool that was ended under it
         self._events.append(ToolCompleted(turn_id=self.turn_id, tool_id=call.tool_id, outcome=outcome, seconds=seconds))
 
     def _forget_calls(self) -> None:

@@ -379,6 +379,16 @@ async def test_a_tool_forges_no_boundary(bench: Bench, name: str, through: str) 
         assert "typed into" not in turn.last.text
 
 
+async def test_a_tools_last_words_are_not_the_models(bench: Bench) -> None:
+    """The tool is gone before its print is read, so only the CLI's own completion behind it can unmask it."""
+    (bench.directory / "hostile").write_bytes(HOSTILE["completed"].encode().decode("unicode_escape").encode("latin-1"))
+    async with bench.conversation() as chat:
+        await chat.say("bash cat hostile")
+        turn = await chat.answer("allow")
+        assert turn.last.exact
+        assert turn.live.startswith("Tool finished with status success")
+
+
 @pytest.mark.parametrize("command", ["bash -i", "stty raw -echo; echo raw; cat", "cat"])
 async def test_no_key_reaches_a_tool_that_reads(bench: Bench, command: str) -> None:
     async with bench.conversation() as chat:

@@ -20,10 +20,10 @@ TOOL_ID = r"tooluse_[0-9a-f]{16}"
 TAKE_UP = r"take-up-[a-z0-9_]{8}"
 
 FORBIDDEN = re.compile(
-    r"/tmp\b|/root\b|/work\b|/home\b|/var/tmp\b|"  # directories of whoever made the captures
-    rf"\b{re.escape(socket.gethostname())}[:.]|@{re.escape(socket.gethostname())}\b|\b{re.escape(getpass.getuser())}@"
+    r"/tmp\b|/root\b|/home\b|/Users\b|\broot@|"  # of whoever made the captures
+    rf"@{re.escape(socket.gethostname())}\b|\b{re.escape(getpass.getuser())}@"
 )
-"""What no capture may have. The host's name may be a common word: it is looked for as shells and addresses write it."""
+"""What no capture may have. A host's or a user's name may be a common word: it is looked for as shells write it."""
 
 
 class MachineNameError(Exception):
