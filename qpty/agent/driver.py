@@ -14,12 +14,9 @@ the memory.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
 import tempfile
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +25,7 @@ from qpty.agent.errors import AgentError, ProcessGoneError, TerminalClosedError
 from qpty.agent.history import load_command, save_command, save_history, write_history
 from qpty.agent.pty_process import ExitStatus, PtyChild
 from qpty.agent.record import ConversationRecord, RecordError
+from qpty.agent.stopping import interrupt_tool
 from qpty.agent.witness import WitnessStand
 from qpty.core.commands import (
     Command,
@@ -77,17 +75,6 @@ EVENTS_LIMIT: Final = 4096
 """Events that wait for their reader before the terminal isn't read any more."""
 
 EVENTS_RESUME: Final = 1024
-
-HANG_UP_GRACE: Final = 0.5
-"""Seconds that a tool which holds the terminal's foreground has to give it back after SIGHUP."""
-
-INTERRUPT_HEARD: Final = 0.03
-"""Seconds in which the CLI acts on SIGINT, before the tool it was waiting for is ended."""
-
-HANG_UP_LOOKS: Final = 50
-
-HANG_UPS: Final = 8
-"""Hang-ups in a row: shells started in shells."""
 
 
 class AgentStartError(AgentError):
@@ -471,49 +458,15 @@ class TerminalAgent:
             if not stand.tool_processes():
                 stand.interrupt()
             elif self._stopping is None or self._stopping.done():
-                self._stopping = self._spawn(self._stop_tools(stand))
+                self._stopping = self._spawn(self._interrupt_tool(child, stand))
         except (ProcessGoneError, TerminalClosedError):
             return  # the end is on its way
 
-    async def _stop_tools(self, stand: WitnessStand) -> None:
-        """Interrupt the CLI in the middle of a tool.
-
-        Three facts, all measured: sent to the whole group, SIGINT may end the tool first, and the CLI goes on as if it
-        had ended by itself (10 of 48); sent to the CLI alone it always worked (36 of 36), but the tool lives on; and a
-        CLI that reads the terminal from the background gets an error and exits, so an interactive shell must not take
-        the foreground meanwhile. So the tool is stopped, the CLI interrupted, and the tool ended.
-        """
+    async def _interrupt_tool(self, child: PtyChild, stand: WitnessStand) -> None:
         try:
-            tools = stand.tool_processes()
-            for pid in {pid for tool in tools for pid in (tool.pid, *process_tree.descendants(tool.pid))}:
-                process = process_tree.identify(pid)
-                if process is not None:
-                    process_tree.send_signal(process, signal.SIGSTOP)
-            if not stand.look().foreground:
-                await self._hang_up_foreground(stand)
-            # While the tool is stopped the CLI reads nothing: the one moment at which its raw mode can't be meant.
-            self._require_child().restore_line_discipline()
-            stand.interrupt()
-            await asyncio.sleep(INTERRUPT_HEARD)
-            await process_tree.end_processes(tools)
+            await interrupt_tool(child, stand)
         except (ProcessGoneError, TerminalClosedError):
             return  # the end is on its way
-
-    async def _hang_up_foreground(self, stand: WitnessStand) -> None:
-        """Hang up whoever has the foreground, shell by shell, until the CLI has it again: a shell gives it back."""
-        child = self._require_child()
-        for _ in range(HANG_UPS):
-            group = child.foreground_group()
-            if stand.look().foreground:
-                return
-            with suppress(ProcessLookupError, PermissionError):
-                if os.getsid(group) == child.pid:  # a group of this very terminal
-                    os.killpg(group, signal.SIGHUP)
-                    os.killpg(group, signal.SIGCONT)
-            for _ in range(HANG_UP_LOOKS):  # nothing tells when a foreground group changes
-                if child.foreground_group() != group:
-                    break
-                await asyncio.sleep(HANG_UP_GRACE / HANG_UP_LOOKS)
 
     async def _end_tools(self) -> None:
         if self._stand is None:
