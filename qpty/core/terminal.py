@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from pyte.screens import Char
 
-OUTSTANDING_LIMIT = 16 * 1024
-"""How much text waits to be painted, in characters: beyond it `feed` paints. That takes 1 ms of ordinary output, some
-20 ms of the worst that a program can print; a larger limit saves little, since painting skips by itself."""
+OUTSTANDING_LIMIT = 4 * 1024
+"""How much text waits to be painted, in characters: beyond it `feed` paints. That takes well under 1 ms of ordinary
+output, some 10 ms of the worst that a program can print; a larger limit saves little, since painting skips by itself."""
 
 _PASTE = 2004
 
