@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OUTSTANDING_LIMIT = 4 * 1024
 """How much text waits to be painted, in characters: beyond it `feed` paints. That takes well under 1 ms of ordinary
-output, some 10 ms of the worst that a program can print; a larger limit saves little, since painting skips by itself."""
+output, some 10 ms of the worst a program can print; a larger limit saves little, since painting skips by itself."""
 
 _PASTE = 2004
 
