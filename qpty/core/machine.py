@@ -224,14 +224,18 @@ class Machine:
 
     def _children_seen(self, seen: Witnessed) -> None:
         if self._turn is not None:
-            if seen.raw_mode and not seen.children:
-                # A tool left the terminal raw. Now the CLI goes on to the model; at any other time it might be about to
-                # read a line, and taking its raw mode away then would leave it deaf.
+            if seen.raw_mode and not seen.children and not self._text_waits():
+                # A tool left the terminal raw. The CLI goes on to the model now, and says something before it reads the
+                # next line: taking its raw mode away while it reads would leave it deaf.
                 self._out.append(RestoreTerminal())
             self._turn.children_seen(seen.children)
             self._turn.hold(seen.now)
             if self._turn.segments.hold_until is not None:
                 self._timers.set("hold", self._turn.segments.hold_until)
+
+    def _text_waits(self) -> bool:
+        """Whether something visible was printed after what has been read."""
+        return any(token[0] > " " for tokens in self._backlog for token in tokens)
 
     # -- the record
 

@@ -202,6 +202,16 @@ def test_a_terminal_that_a_tool_left_raw_is_restored_when_the_tool_is_over(q: Pl
     assert bool(q.sent(RestoreTerminal)) is raw_mode
 
 
+def test_a_terminal_is_not_touched_when_the_next_prompt_is_there_already(q: Playbook) -> None:
+    """A stalled reader sees a tool's completion, the answer and the prompt in one read: raw is the line editor now."""
+    ask(q, "seq 1 100000")
+    answer(q, "allow")
+    q.entries.append(response("Done.", 2, prompt=None))
+    q.prints(COMPLETED + FRAME + answered("Done.") + PROMPT, raw_mode=True)
+    assert not q.sent(RestoreTerminal)
+    assert q.is_in(State.READY)
+
+
 def test_a_terminal_is_not_touched_when_a_line_is_accepted(q: Playbook) -> None:
     """The next line may be read in the same instant: a question follows another one within 0.3 ms."""
     q.says("hello")
