@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Final
 from qpty.agent import process_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from qpty.agent.process_tree import ProcessIdentity
     from qpty.agent.pty_process import PtyChild
     from qpty.agent.witness import WitnessStand
 
@@ -30,6 +33,9 @@ HANG_UP_GRACE: Final = 0.5
 
 INTERRUPT_HEARD: Final = 0.03
 """Seconds in which the CLI acts on SIGINT, before the tool it was waiting for is ended."""
+
+STOP_ROUNDS: Final = 20
+"""Rounds of stopping a tool that forks meanwhile; a stopped one doesn't."""
 
 HANG_UP_LOOKS: Final = 50
 
@@ -40,16 +46,27 @@ HANG_UPS: Final = 8
 async def interrupt_tool(child: PtyChild, stand: WitnessStand) -> None:
     """Interrupt the CLI and end the tool that it runs. Raises ProcessGoneError, TerminalClosedError."""
     tools = stand.tool_processes()
-    for pid in {pid for tool in tools for pid in (tool.pid, *process_tree.descendants(tool.pid))}:
-        process = process_tree.identify(pid)
-        if process is not None:
-            process_tree.send_signal(process, signal.SIGSTOP)
+    _stop(tools)
     await _take_foreground_back(child, stand)
     # While the tool is stopped the CLI reads nothing: the one moment at which its raw mode can't be meant.
     child.restore_line_discipline()
     stand.interrupt()
     await asyncio.sleep(INTERRUPT_HEARD)
     await process_tree.end_processes(tools)
+
+
+def _stop(tools: Iterable[ProcessIdentity]) -> None:
+    """Stop the tools and all that descends from them; looked for again until nobody new was forked meanwhile."""
+    stopped: set[int] = set()
+    for _ in range(STOP_ROUNDS):
+        family = {pid for tool in tools for pid in (tool.pid, *process_tree.descendants(tool.pid))}
+        if family <= stopped:
+            return
+        for pid in family - stopped:
+            process = process_tree.identify(pid)
+            if process is not None:
+                process_tree.send_signal(process, signal.SIGSTOP)
+        stopped |= family
 
 
 async def _take_foreground_back(child: PtyChild, stand: WitnessStand) -> None:

@@ -91,6 +91,8 @@ def test_ctrl_c_ends_the_agent_and_leaves_a_capture_that_can_be_read(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "qpty", "capture", "x.cast", "slow 60", "--agent", "demo"]
+    # A run in the background of a script ignores the signal, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
