@@ -13,8 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-LINE_LIMIT: Final = 1 << 20
-"""Characters in one line: a message of 1 MiB may be echoed, or answered, as one line."""
+LINE_LIMIT: Final = 1 << 16
+"""Characters in one line. Echoes and answers aren't read by lines; a tool that plays with the cursor on a longer line
+would make each of its writes copy all of it."""
 
 PAINT_LIMIT: Final = 512
 """Tokens after the switch of bracketed paste among which a painted prompt is looked for; a prompt takes about ten."""
