@@ -1,0 +1,1 @@
+"""Sessions: their workers, journals, directories and files."""
