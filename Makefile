@@ -19,8 +19,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 system:  ## the Debian packages that tests use (needs root)
-	@command -v xz >/dev/null && command -v bash >/dev/null \
-	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y xz-utils bash; }
+	@command -v xz >/dev/null && command -v bash >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y xz-utils bash postgresql; }
 
 test: $(STAMP)  ## every test
 	$(BIN)/python -m pytest

@@ -17,12 +17,20 @@ import asyncio
 import secrets
 import tempfile
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent import process_tree
 from qpty.agent.errors import AgentError, ProcessGoneError, TerminalClosedError
-from qpty.agent.history import load_command, save_command, save_history, write_history
+from qpty.agent.history import (
+    load_command,
+    save_command,
+    save_history,
+    saved_mark,
+    write_document,
+    write_history,
+)
 from qpty.agent.pty_process import ExitStatus, PtyChild
 from qpty.agent.record import ConversationRecord, RecordError
 from qpty.agent.stopping import interrupt_tool
@@ -163,6 +171,11 @@ class TerminalAgent:
         return self._child.pid if self._child is not None else None
 
     @property
+    def mark(self) -> RecordMark | None:
+        """Where the recorded conversation stood when it was last read; None before that."""
+        return self._require_machine().mark
+
+    @property
     def screen(self) -> ScreenSnapshot:
         """What a person would see now."""
         return self._require_machine().terminal.snapshot()
@@ -225,24 +238,37 @@ class TerminalAgent:
         """Stop the running turn, if there is one; an open question is refused, none is left pending."""
         self._receive(InterruptSubmitted(now=self._loop.time()))
 
-    async def take_up(self, exchanges: Sequence[Exchange] | None = None) -> None:
-        """Take up a conversation without a model call: these exchanges, or the directory's own recorded conversation.
+    async def take_up(self, history: Sequence[Exchange] | Mapping[str, Any] | None = None) -> RecordMark:
+        """Take up a conversation without a model call, and give the mark of what the agent holds then.
 
-        Only in state `ready`, before the first message. Raises TakeUpError when the agent does not confirm it, and the
-        errors of `qpty.agent.history` and `qpty.agent.record`.
+        `history` is a list of exchanges, a whole conversation (see `cut_document`), or None for the directory's own
+        recorded one. Only in state `ready`, before the first message. The agent is asked what it holds afterwards.
+        Raises TakeUpError when that is not what it was given, and the errors of `qpty.agent.history` and
+        `qpty.agent.record`.
         """
         machine = self._require_machine()
         with tempfile.TemporaryDirectory(prefix="take-up-", dir=self.spec.scratch) as private:
-            state, history = Path(private) / "state.json", Path(private) / "history.json"
+            state, file = Path(private) / "state.json", Path(private) / "history.json"
             state.touch(mode=0o600)
             await self._command_confirmed(save_command(state), self.spec.dialect.saved)
-            if exchanges is None:
-                mark = await asyncio.to_thread(save_history, self._record, history, state=state)
-            else:
-                mark = await asyncio.to_thread(write_history, history, exchanges, directory=self.directory, state=state)
-            await self._command_confirmed(load_command(history), self.spec.dialect.loaded)
+            mark = await asyncio.to_thread(self._write_history, file, history, state)
+            await self._command_confirmed(load_command(file), self.spec.dialect.loaded)
+            await self._command_confirmed(save_command(state), self.spec.dialect.saved)
+            held = await asyncio.to_thread(saved_mark, state)
+        if (held.conversation_id, held.length, held.recent) != (mark.conversation_id, mark.length, mark.recent):
+            raise TakeUpError("/load", f"it holds {held.length} entries of {mark.length}, or others")
         # The record is not rewritten before the next answer, and then has these entries before it.
         machine.mark = mark
+        return mark
+
+    def _write_history(
+        self, file: Path, history: Sequence[Exchange] | Mapping[str, Any] | None, state: Path
+    ) -> RecordMark:
+        if history is None:
+            return save_history(self._record, file, state=state)
+        if isinstance(history, Mapping):
+            return write_document(file, history, state=state)
+        return write_history(file, history, directory=self.directory, state=state)
 
     async def _command_confirmed(self, line: str, confirmation: re.Pattern[str]) -> None:
         self._command = self._loop.create_future()
@@ -272,6 +298,13 @@ class TerminalAgent:
                 return
             self._arrived.clear()
             await self._arrived.wait()
+
+    def discard_events(self) -> None:
+        """Forget the events that nobody has read: those of the start, and of taking a conversation up."""
+        self._events.clear()
+        if self._throttled:
+            self._throttled = False
+            self._resume()
 
     async def close(self) -> None:
         """End the process and everything that belongs to it; safe to call twice. Ends `events()`."""

@@ -4,18 +4,21 @@ A fresh process restores a conversation without asking the model anything:
 
 1. type `save_command(state)` at its first prompt: the process writes its own, still empty state to a file;
 2. `write_history(…, state=state)` or `save_history(…, state=state)` puts the history into a copy of that;
-3. type `load_command(history)`.
+3. type `load_command(history)`;
+4. type `save_command(state)` once more: `saved_mark(state)` says what the process holds now.
 
 The first step matters, because `/load` replaces the tools on offer by those of the file: after a file without tools the
 model can't use any until the process ends. Both commands take 6 ms and print one line, whose words are the dialect's.
 The directory's row isn't touched until the next answer, and then holds the restored entries and the new one: with the
-mark that was returned here, `ConversationRecord.since` gives just the new one.
+mark that was returned here, `ConversationRecord.since` gives just the new one. `cut_document` makes the history of a
+fork: the same conversation up to one of its answers, as a conversation of its own.
 
 ```
 HistoryError
 ├── HistoryTextError      .index .part: an exchange that the CLI can't hold
 ├── HistoryTooLargeError  .size .limit .unit
 ├── HistoryStateError     .path .detail: the saved state isn't one
+├── HistoryCutError       .length .message_id: the conversation has no such answer at that place (any more)
 └── CommandPathError      .path .detail: a path that can't be typed
 ```
 """
@@ -30,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent.errors import AgentError
 from qpty.agent.files import write_private
-from qpty.agent.record import mark_of_document
+from qpty.agent.record import UnknownShapeError, mark_of_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +85,15 @@ class HistoryStateError(HistoryError):
         self.detail = detail
 
 
+class HistoryCutError(HistoryError):
+    """The conversation doesn't have this answer as entry number `length`: the CLI summarised it, or it was cleared."""
+
+    def __init__(self, *, length: int, message_id: str | None) -> None:
+        super().__init__(f"the recorded conversation has no answer {message_id} as its entry {length} any more")
+        self.length = length
+        self.message_id = message_id
+
+
 class CommandPathError(HistoryError):
     """The CLI's line editor can't take this path."""
 
@@ -130,10 +142,45 @@ def save_history(record: ConversationRecord, path: Path, *, state: Path | None) 
     Raises `RecordError` (`RecordMissingError` where the directory has no conversation), `HistoryError`, `OSError`.
     """
     document, _ = record.document()
+    return write_document(path, document, state=state)
+
+
+def write_document(path: Path, document: Mapping[str, Any], *, state: Path | None) -> RecordMark:
+    """Write a whole conversation, such as `cut_document` gives, to a file for `/load`; otherwise as `save_history`."""
+    merged = dict(document)
     if state is not None:
         fresh = _load_state(state)
-        document |= {name: fresh[name] for name in _OF_THE_PROCESS if name in fresh}
-    return _write(path, document)
+        merged |= {name: fresh[name] for name in _OF_THE_PROCESS if name in fresh}
+    return _write(path, merged)
+
+
+def cut_document(document: Mapping[str, Any], *, length: int, message_id: str | None) -> dict[str, Any]:
+    """Give the conversation's first `length` entries as a conversation of its own.
+
+    `message_id` is that of the last entry that stays, as a check: the CLI rewrites histories. Raises `HistoryCutError`.
+    """
+    history = list(document["history"])
+    if not 0 < length <= len(history):
+        raise HistoryCutError(length=length, message_id=message_id)
+    kept = {**document, "history": history[:length]}
+    if mark_of_document(kept).last_message_id != message_id:
+        raise HistoryCutError(length=length, message_id=message_id)
+    first, _ = document.get("valid_history_range") or (0, length)
+    return {
+        **kept,
+        "conversation_id": str(uuid.uuid4()),
+        "next_message": None,
+        "valid_history_range": [min(first, length), length],
+        "transcript": [],
+    }
+
+
+def saved_mark(path: Path) -> RecordMark:
+    """Give the mark of the conversation that `/save` wrote to the file. Raises `HistoryError`, `OSError`."""
+    try:
+        return mark_of_document(_load_state(path))
+    except UnknownShapeError as error:
+        raise HistoryStateError(path=path, detail=f"{error.path}: {error.expected}") from error
 
 
 def load_command(path: Path) -> str:

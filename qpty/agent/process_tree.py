@@ -147,11 +147,11 @@ def descendants(pid: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def marked(token: str) -> frozenset[ProcessIdentity]:
+def marked(token: str, *, variable: str = MARK_VARIABLE) -> frozenset[ProcessIdentity]:
     """Every running process of this user that carries the mark, wherever it hangs in the tree."""
     found = set()
     for pid in _pids():
-        if _carries(pid, token) and (process := identify(pid)) is not None:
+        if _carries(pid, token, variable) and (process := identify(pid)) is not None:
             found.add(process)
     return frozenset(found)
 
@@ -441,9 +441,9 @@ def _children_by_parent(pid: int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _carries(pid: int, token: str) -> bool:
+def _carries(pid: int, token: str, variable: str = MARK_VARIABLE) -> bool:
     """Whether a process of this user was started with the mark."""
-    wanted = b"\0" + f"{MARK_VARIABLE}={token}".encode() + b"\0"
+    wanted = b"\0" + f"{variable}={token}".encode() + b"\0"
     try:
         descriptor = os.open(f"/proc/{pid}/environ", _READ)
     except (FileNotFoundError, ProcessLookupError, PermissionError):

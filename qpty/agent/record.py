@@ -214,7 +214,7 @@ class ConversationRecord:
         try:
             document = json.loads(value)
             return document, mark_of_document(document)
-        except _UnknownShapeError as error:
+        except UnknownShapeError as error:
             raise self._shape(error.path, error.expected, error.found) from None
         except (ValueError, TypeError, RecursionError) as error:
             raise self._shape("$", "JSON text", str(error)) from error
@@ -238,7 +238,7 @@ class ConversationRecord:
             raise self._shape(path, "an object", type(value).__name__)
         try:
             return _parse_entry(_Json(json.loads(value), path))
-        except _UnknownShapeError as error:
+        except UnknownShapeError as error:
             raise self._shape(error.path, error.expected, error.found) from None
         except (ValueError, RecursionError) as error:
             raise self._shape(path, "JSON that can be read", str(error)) from error
@@ -341,7 +341,7 @@ def _authorize(action: int, first: str | None, *_: str | None) -> int:
     return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_READ and first not in _READABLE else sqlite3.SQLITE_OK
 
 
-class _UnknownShapeError(Exception):
+class UnknownShapeError(Exception):
     """Part of an entry isn't what it should be; `ConversationRecord` adds whose entry it is."""
 
     def __init__(self, path: str, expected: str, found: object) -> None:
@@ -372,25 +372,25 @@ class _Json:
     def field(self, name: str) -> _Json:
         """A field of an object: None as its value if it isn't there."""
         if not isinstance(self.value, dict):
-            raise _UnknownShapeError(self.path, "an object", self.value)
+            raise UnknownShapeError(self.path, "an object", self.value)
         return _Json(self.value.get(name), f"{self.path}.{name}")
 
     def variant(self, *names: str) -> tuple[str, _Json]:
         """The name and content of a tagged value: an object of which exactly one known field is there."""
         known = [name for name in names if isinstance(self.value, dict) and name in self.value]
         if len(known) != 1:
-            raise _UnknownShapeError(self.path, "one of " + ", ".join(names), self.value)
+            raise UnknownShapeError(self.path, "one of " + ", ".join(names), self.value)
         return known[0], self.field(known[0])
 
     def items(self) -> Iterator[_Json]:
         """The items of an array."""
         if not isinstance(self.value, list):
-            raise _UnknownShapeError(self.path, "an array", self.value)
+            raise UnknownShapeError(self.path, "an array", self.value)
         return (_Json(item, f"{self.path}[{index}]") for index, item in enumerate(self.value))
 
     def text(self) -> str:
         if not isinstance(self.value, str):
-            raise _UnknownShapeError(self.path, "text", self.value)
+            raise UnknownShapeError(self.path, "text", self.value)
         return self.value
 
     def optional_text(self) -> str | None:
@@ -400,12 +400,12 @@ class _Json:
         if self.value is None:
             return None
         if not isinstance(self.value, int) or isinstance(self.value, bool):
-            raise _UnknownShapeError(self.path, "a whole number", self.value)
+            raise UnknownShapeError(self.path, "a whole number", self.value)
         return self.value
 
     def mapping(self) -> dict[str, Any]:
         if not isinstance(self.value, dict):
-            raise _UnknownShapeError(self.path, "an object", self.value)
+            raise UnknownShapeError(self.path, "an object", self.value)
         return self.value
 
 
@@ -453,7 +453,7 @@ def _parse_tool(tool: _Json) -> RecordedTool:
 def _parse_result(result: _Json) -> RecordedResult:
     status = result.field("status")
     if status.text() not in {"Success", "Error"}:
-        raise _UnknownShapeError(status.path, "Success or Error", status.value)
+        raise UnknownShapeError(status.path, "Success or Error", status.value)
     return RecordedResult(
         tool_id=result.field("tool_use_id").text(),
         ok=status.value == "Success",
