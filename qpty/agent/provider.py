@@ -19,7 +19,7 @@ from qpty.agent.history import cut_document
 from qpty.agent.record import ConversationRecord
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
     from qpty.agent.history import Exchange
@@ -149,7 +149,7 @@ class Agent(Protocol):
     def resize(self, *, columns: int, lines: int) -> None:
         """Change the size."""
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """Yield what happens, to one reader."""
 
     def discard_events(self) -> None:

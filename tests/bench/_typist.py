@@ -1,8 +1,9 @@
 """A program that prompts and types as q does, and whose words tell when they were written.
 
-`type COUNT MICROSECONDS` makes it answer with so many words, one write each, so far apart, on an absolute schedule. A
-word is the microsecond of CLOCK_MONOTONIC at which it was written, in nine digits, and a space: ten bytes. The answer
-is kept in the record that `TYPIST_DATABASE` names, so a turn ends as with q. Only the standard library, no threads.
+`type COUNT MICROSECONDS [BYTES]` makes it answer with so many words, one write each, so far apart, on an absolute
+schedule. A word is the microsecond of CLOCK_MONOTONIC at which it was written, in nine digits, and a space: ten bytes,
+or as many as asked for, with letters before the digits. The answer is kept in the record that `TYPIST_DATABASE` names,
+so a turn ends as with q. Only the standard library, no threads.
 """
 
 import json
@@ -41,8 +42,9 @@ def ask() -> str:
     return typed.partition(b"\x1b[200~")[2].partition(b"\x1b[201~")[0].decode()
 
 
-def answer(count: int, period: float) -> str:
-    """Type that many words, `period` seconds apart; return the text."""
+def answer(count: int, period: float, length: int) -> str:
+    """Type that many words of `length` bytes, `period` seconds apart; return the text."""
+    padding = "x" * (length - 10)
     say("\n\x1b[38;5;13m\x1b[0m\x1b[?25l")
     say("\r⠋ Thinking...")
     say("\x1b[2K\x1b[1G")
@@ -56,7 +58,7 @@ def answer(count: int, period: float) -> str:
         if index and index % WORDS_A_LINE == 0:
             say(LINE_END)
             text += "\n"
-        word = f"{time.monotonic_ns() // 1000 % WRAP:09} "
+        word = f"{padding}{time.monotonic_ns() // 1000 % WRAP:09} "
         say(word)
         text += word
     say(LINE_END * 2)
@@ -75,8 +77,8 @@ def main() -> None:
     history: list[dict[str, object]] = []
     while True:
         message = ask()
-        _, count, microseconds = message.split()
-        text = answer(int(count), int(microseconds) / 1e6)
+        _, count, microseconds, *length = message.split()
+        text = answer(int(count), int(microseconds) / 1e6, int(length[0]) if length else 10)
         said = {"content": {"Prompt": {"prompt": message}}, "timestamp": None}
         response = {"Response": {"message_id": str(uuid.uuid4()), "content": text}}
         history.append({"user": said, "assistant": response, "request_metadata": None})

@@ -1,0 +1,542 @@
+"""The manager: every session by its id, whether it lives now or sleeps in the database.
+
+    manager = await SessionManager.open(provider, database, base=Path("sessions"))
+    info = await manager.create(owner="local")
+    turn = await manager.send(info.id, "hello")
+    async for event in manager.events(info.id, after=turn.seq): …
+    await manager.close()
+
+A session that is in use is one object, kept by whoever uses it (its worker, its turns, its readers, the writer of its
+events) and found here through a weak reference; one that nobody uses is only a row. `owner` is an opaque string; a
+session of another owner isn't found. None stands for every owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import time
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from qpty.agent.history import HistoryError
+from qpty.agent.provider import Profile
+from qpty.agent.record import RecordError
+from qpty.sessions.checkpoints import Checkpoints
+from qpty.sessions.config import SessionsConfig
+from qpty.sessions.directories import SessionDirectoryManager
+from qpty.sessions.errors import ClosingError, CursorError, ForkError, SessionNotFoundError
+from qpty.sessions.expiry import Expiry, Swept
+from qpty.sessions.files import ConfinedDirectory
+from qpty.sessions.info import PoolInfo, SessionInfo, SessionPage
+from qpty.sessions.launching import Launcher
+from qpty.sessions.pool import Worker, WorkerPool
+from qpty.sessions.recovery import Recovery, recover
+from qpty.sessions.revival import Reviver
+from qpty.sessions.session import Services, Session
+from qpty.sessions.turns import message_position, new_id
+from qpty.storage.rows import SessionCursor, SessionRow
+from qpty.storage.writes import delete_session, insert_message, insert_session, insert_turn, put_seed, update_session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from qpty.agent.provider import AgentProvider
+    from qpty.core.events import Answer
+    from qpty.core.terminal import ScreenSnapshot
+    from qpty.sessions.journal import JournalEvent
+    from qpty.sessions.turns import Turn
+    from qpty.storage.database import Database
+    from qpty.storage.rows import MessageRow, TurnRow
+    from qpty.storage.writes import Write
+
+LOCAL: Final = "local"
+"""The owner where there are no keys."""
+
+PAGE_LIMIT: Final = 200
+
+
+class SessionManager:
+    """Sessions, their pool and their cleaning. All methods are of the event loop's thread."""
+
+    def __init__(
+        self,
+        provider: AgentProvider,
+        database: Database,
+        *,
+        base: Path,
+        config: SessionsConfig | None = None,
+        checkpoints: Checkpoints | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config or SessionsConfig()
+        self.database = database
+        self.directories = SessionDirectoryManager(base, in_use=self._live_ids)
+        self._provider = provider
+        self._checkpoints = checkpoints or Checkpoints()
+        self._clock = clock
+        self._launcher = Launcher(provider)
+        self._pool = WorkerPool(self.config, start_warm=self._start_warm)
+        self._services = Services(
+            database=database,
+            pool=self._pool,
+            reviver=Reviver(provider=provider, launcher=self._launcher, database=database, config=self.config),
+            directories=self.directories,
+            config=self.config,
+            checkpoints=self._checkpoints,
+            clock=clock,
+        )
+        self._sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
+        self._loading: dict[str, asyncio.Lock] = {}
+        self._deleting: set[str] = set()
+        self._warm_ids: set[str] = set()
+        self._expiry = Expiry(self)
+        self._closing = False
+
+    @classmethod
+    async def open(
+        cls,
+        provider: AgentProvider,
+        database: Database,
+        *,
+        base: Path,
+        config: SessionsConfig | None = None,
+        checkpoints: Checkpoints | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> SessionManager:
+        """Make a manager, mend what an earlier server left, and begin to work."""
+        manager = cls(provider, database, base=base, config=config, checkpoints=checkpoints, clock=clock)
+        try:
+            await manager.start()
+        except BaseException:
+            await manager.close()
+            raise
+        return manager
+
+    async def start(self) -> Recovery:
+        """Mend what an earlier server left, then start warm workers and the cleaning."""
+        recovery = await recover(self, self._provider)
+        self._pool.keep_warm()
+        self._expiry.start()
+        return recovery
+
+    async def close(self) -> None:
+        """Stop everything: running turns fail as `worker_lost`, whatever was accepted is durable."""
+        self._closing = True
+        await self._expiry.stop()
+        await self._pool.close()
+        await asyncio.gather(*(session.close() for session in self.loaded()))
+        await self._pool.close()
+
+    # -- sessions
+
+    async def create(
+        self,
+        *,
+        owner: str = LOCAL,
+        profile: Profile | None = None,
+        title: str | None = None,
+        account: str | None = None,
+        columns: int = 80,
+        lines: int = 24,
+    ) -> SessionInfo:
+        """Create a session; durable when this returns. It has a warm worker if there is one of its profile and size."""
+        if self._closing:
+            raise ClosingError
+        profile = profile or Profile()
+        default_size = (columns, lines) == (80, 24)
+        worker = self._pool.adopt(profile) if default_size and account is None else None
+        session_id = worker.directory.name if worker is not None else new_id()
+        if worker is not None and worker.watch is not None:
+            worker.watch.cancel()
+        now = self._clock()
+        row = SessionRow(
+            id=session_id,
+            owner=owner,
+            created_at=now,
+            last_activity=now,
+            directory=session_id,
+            account=account,
+            title=title,
+            profile=profile.to_dict(),
+            columns=columns,
+            lines=lines,
+            message_count=0,
+        )
+        try:
+            if worker is None:
+                await asyncio.to_thread(self.directories.create, session_id)
+            await self.database.writer.write(insert_session(row))
+        except BaseException:
+            if worker is not None:
+                await self._pool.retire(worker)
+            self._warm_ids.discard(session_id)
+            raise
+        self._checkpoints("session.inserted", session_id)
+        session = Session(row, self._services, bounds=(1, 0), last_turn=0)
+        self._sessions[session_id] = session
+        self._warm_ids.discard(session_id)
+        if worker is not None:
+            session.adopt(worker)
+        return self._info(row)
+
+    async def get(self, session_id: str, *, owner: str | None = None) -> SessionInfo:
+        """Return one session. Raises SessionNotFoundError."""
+        return self._info(await self._row(session_id, owner))
+
+    async def list_sessions(
+        self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> SessionPage:
+        """Return a page of sessions, newest activity first. Raises CursorError."""
+        limit = max(1, min(limit, PAGE_LIMIT))
+        after = None if cursor is None else _decode_cursor(cursor)
+        rows = await self.database.sessions(owner=owner, limit=limit + 1, after=after)
+        page = rows[:limit]
+        last = _encode_cursor(page[-1]) if len(rows) > limit else None
+        return SessionPage(sessions=[self._info(row) for row in page if row.deleted_at is None], next=last)
+
+    async def rename(self, session_id: str, title: str | None, *, owner: str | None = None) -> SessionInfo:
+        """Give a session a title. Raises SessionNotFoundError."""
+        session = await self._session(session_id, owner)
+        await session.rename(title)
+        return self._info(session.row)
+
+    async def delete(self, session_id: str, *, owner: str | None = None) -> None:
+        """Delete a session with its directory, its journal and its rows. Raises SessionNotFoundError.
+
+        Safe to be killed in: the next start finishes what was begun.
+        """
+        session = await self._session(session_id, owner)
+        if session_id in self._deleting:
+            raise SessionNotFoundError(session_id)
+        self._deleting.add(session_id)
+        await self._delete(session)
+
+    async def clear_away(self, row: SessionRow, *, with_files: bool) -> bool:
+        """Delete a session that nobody used since `row` was read; whether it was. For the cleaning in the background.
+
+        Without `with_files` only one whose directory has nothing in it.
+        """
+        session = await self.load(row)
+        # No pause between this look and the mark: it takes no message from there on.
+        if session.in_use or session.row.last_activity != row.last_activity or session.id in self._deleting:
+            return False
+        self._deleting.add(session.id)
+        if not with_files:
+            try:
+                empty = await asyncio.to_thread(self.directories.remove_if_empty, session.id)
+            except BaseException:
+                self._deleting.discard(session.id)
+                raise
+            if not empty:
+                self._deleting.discard(session.id)
+                return False
+        await self._delete(session)
+        return True
+
+    async def _delete(self, session: Session) -> None:
+        """Delete a session whose id is in `_deleting`, which nobody finds any more."""
+        session.condemn()
+        try:
+            await self.database.writer.write(update_session(session.id, deleted_at=self._clock()))
+            self._checkpoints("session.deleting", session.id)
+            await session.delete()
+            await self._finish_deletion(session.id)
+        finally:
+            self._deleting.discard(session.id)
+            self._sessions.pop(session.id, None)
+
+    async def finish_deletions(self) -> int:
+        """Finish deletions that were begun and not ended, by a kill or an error; how many there were."""
+        rows = await self.database.sessions(owner=None, limit=PAGE_LIMIT, after=None, deleted=True)
+        left = [row.id for row in rows if row.id not in self._deleting]
+        for session_id in left:
+            await self._finish_deletion(session_id)
+        return len(left)
+
+    async def _finish_deletion(self, session_id: str) -> None:
+        """Remove what is left of a session that is marked as deleted and has no worker."""
+        await asyncio.to_thread(self.directories.remove, session_id)
+        self._checkpoints("directory.removed", session_id)
+        await self.database.writer.write(delete_session(session_id))
+
+    async def fork(self, session_id: str, *, turn_id: str | None = None, owner: str | None = None) -> SessionInfo:
+        """Create a session that goes on from the end of a completed turn; the newest one, if none is named.
+
+        It has the messages up to there, and takes the agent's own record of them up with its first message. Its files
+        are its own: none are copied. Raises SessionNotFoundError, ForkError.
+        """
+        session = await self._session(session_id, owner)
+        turns = await self._completed_turns(session_id, turn_id)
+        messages: dict[str, list[MessageRow]] = {row.id: [] for row in turns}
+        async for message in self._all_messages(session_id):
+            if message.turn_id in messages:
+                messages[message.turn_id].append(message)
+        document = await self._cut(session, turns[-1])
+        fork_id, now = new_id(), self._clock()
+        row = SessionRow(
+            id=fork_id,
+            owner=session.row.owner,
+            created_at=now,
+            last_activity=now,
+            directory=fork_id,
+            account=session.row.account,
+            title=session.row.title,
+            profile=session.row.profile,
+            columns=session.row.columns,
+            lines=session.row.lines,
+            message_count=sum(map(len, messages.values())),
+            parent_id=session_id,
+        )
+        writes: list[Write] = [insert_session(row)]
+        for number, turn in enumerate(turns, 1):
+            copy_id = new_id()
+            # The journal of the original is not the fork's: its turns ended before the fork's first event.
+            copied = replace(turn, id=copy_id, session_id=fork_id, position=number, started_seq=0, ended_seq=0)
+            writes.append(insert_turn(copied))
+            for message in messages[turn.id]:
+                position = message_position(number, message.role)
+                copy = replace(message, id=new_id(), session_id=fork_id, turn_id=copy_id, position=position)
+                writes.append(insert_message(copy))
+        if document is not None:
+            writes.append(put_seed(fork_id, document))
+        await asyncio.to_thread(self.directories.create, fork_id)
+        await self.database.writer.write(*writes)
+        self._checkpoints("session.inserted", fork_id)
+        return self._info(row)
+
+    # -- one session
+
+    async def send(self, session_id: str, text: str, *, owner: str | None = None) -> Turn:
+        """Send a message; see `Session.send`."""
+        return await (await self._session(session_id, owner)).send(text)
+
+    async def answer(self, session_id: str, request_id: str, answer: Answer, *, owner: str | None = None) -> None:
+        """Answer the open permission. Raises QuestionGoneError."""
+        await (await self._session(session_id, owner)).answer(request_id, answer)
+
+    async def choose(self, session_id: str, request_id: str, index: int | None, *, owner: str | None = None) -> None:
+        """Choose from the open menu. Raises QuestionGoneError."""
+        await (await self._session(session_id, owner)).choose(request_id, index)
+
+    async def interrupt(self, session_id: str, *, turn_id: str | None = None, owner: str | None = None) -> bool:
+        """Stop the running turn, or the one named; whether there was anything to stop."""
+        return await (await self._session(session_id, owner)).interrupt(turn_id)
+
+    async def resize(self, session_id: str, *, columns: int, lines: int, owner: str | None = None) -> None:
+        """Change the terminal's size."""
+        (await self._session(session_id, owner)).resize(columns=columns, lines=lines)
+
+    async def hibernate(self, session_id: str, *, owner: str | None = None) -> bool:
+        """End the session's idle worker; its conversation is kept. Whether there was one to end."""
+        return await (await self._session(session_id, owner)).hibernate()
+
+    async def screen(self, session_id: str, *, owner: str | None = None) -> ScreenSnapshot:
+        """Return what a person would see on the live terminal. Raises NotLiveError."""
+        return (await self._session(session_id, owner)).screen
+
+    async def events(
+        self, session_id: str, *, after: int = 0, owner: str | None = None
+    ) -> AsyncGenerator[JournalEvent, None]:
+        """Yield the events after number `after` and go on with what comes, until the session or the server ends."""
+        session = await self._session(session_id, owner)
+        async for event in session.journal.read(after):
+            yield event
+
+    async def messages(
+        self, session_id: str, *, after_position: int = 0, limit: int = 100, owner: str | None = None
+    ) -> Sequence[MessageRow]:
+        """Return what was said, in order. Raises SessionNotFoundError."""
+        await self._row(session_id, owner)
+        return await self.database.messages(session_id, after_position=after_position, limit=limit)
+
+    async def turn(self, session_id: str, turn_id: str, *, owner: str | None = None) -> TurnRow | None:
+        """Return one turn; None if the session has no such turn. Raises SessionNotFoundError."""
+        await self._row(session_id, owner)
+        row = await self.database.turn(turn_id)
+        return row if row is not None and row.session_id == session_id else None
+
+    async def files(self, session_id: str, *, owner: str | None = None) -> ConfinedDirectory:
+        """Return the session's files. A session from before directories gets one now. Raises SessionNotFoundError."""
+        row = await self._row(session_id, owner)
+        path, _ = await asyncio.to_thread(self.directories.ensure, session_id)
+        if row.directory is None:
+            await self.database.writer.write(update_session(session_id, directory=session_id))
+        return ConfinedDirectory(path)
+
+    async def describe(self, session_id: str) -> str:
+        """Return where things stand, for a log when something waits for too long."""
+        return (await self._session(session_id, None)).describe()
+
+    # -- the whole
+
+    @property
+    def pool(self) -> PoolInfo:
+        """The pool's figures."""
+        failure = self._pool.warm_failure
+        return PoolInfo(
+            max_workers=self.config.max_workers,
+            live=self._pool.live,
+            idle=self._pool.idle,
+            warm=self._pool.warm,
+            running=self._pool.running,
+            waiting=self._pool.waiting,
+            warm_failure=None if failure is None else str(failure),
+        )
+
+    @property
+    def agent_kind(self) -> str:
+        """Which agent runs: `q`, `kiro-cli` or `demo`."""
+        return self._provider.kind
+
+    async def sweep(self, now: float) -> Swept:
+        """Clean up what is due at `now`, as the background does every `sweep_interval`."""
+        return await self._expiry.sweep(now)
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._clock()
+
+    def loaded(self) -> Sequence[Session]:
+        """Return the sessions that somebody uses, or lately used."""
+        return list(self._sessions.values())
+
+    async def load(self, row: SessionRow) -> Session:
+        """Return the session's one object."""
+        lock = self._loading.setdefault(row.id, asyncio.Lock())
+        try:
+            async with lock:
+                session = self._sessions.get(row.id)
+                if session is None or (session.journal.failed and not session.in_use):
+                    bounds = await self.database.journal_bounds(row.id)
+                    last_turn = await self.database.last_turn(row.id)
+                    session = Session(row, self._services, bounds=bounds, last_turn=last_turn)
+                    self._sessions[row.id] = session
+                return session
+        finally:
+            if not lock.locked():
+                self._loading.pop(row.id, None)
+
+    # -- inside
+
+    async def _row(self, session_id: str, owner: str | None) -> SessionRow:
+        session = self._sessions.get(session_id)
+        row = session.row if session is not None else await self.database.session(session_id)
+        if row is None or (owner is not None and row.owner != owner):
+            raise SessionNotFoundError(session_id)
+        if row.deleted_at is not None or session_id in self._deleting:
+            raise SessionNotFoundError(session_id)
+        return row
+
+    async def _session(self, session_id: str, owner: str | None) -> Session:
+        if self._closing:
+            raise ClosingError
+        session = await self.load(await self._row(session_id, owner))
+        if session_id in self._deleting:
+            raise SessionNotFoundError(session_id)
+        return session
+
+    def _info(self, row: SessionRow) -> SessionInfo:
+        session = self._sessions.get(row.id)
+        row = session.row if session is not None else row
+        turn = session.current if session is not None else None
+        in_use = session is not None and session.in_use
+        return SessionInfo(
+            id=row.id,
+            owner=row.owner,
+            created_at=row.created_at,
+            last_activity=row.last_activity,
+            state=session.state if session is not None else "hibernated",
+            directory=self.directories.path(row.id),
+            title=row.title,
+            profile=Profile.from_dict(row.profile),
+            account=row.account,
+            parent_id=row.parent_id,
+            columns=row.columns,
+            lines=row.lines,
+            message_count=row.message_count,
+            turn_id=turn.id if turn is not None else None,
+            queued=session.queued if session is not None else 0,
+            question=session.question if session is not None else None,
+            expired=not in_use and self._clock() - row.last_activity > self.config.session_expiry,
+        )
+
+    def _live_ids(self) -> set[str]:
+        """Ids whose directories nobody may clean away now."""
+        live = {session_id for session_id, session in list(self._sessions.items()) if session.in_use}
+        return live | self._warm_ids
+
+    async def _start_warm(self) -> Worker:
+        """Start a worker in the directory of an id that isn't handed out yet."""
+        session_id = new_id()
+        self._warm_ids.add(session_id)
+        profile = Profile()
+        try:
+            directory = await asyncio.to_thread(self.directories.create, session_id)
+            agent = await self._launcher.launch(profile, directory, columns=80, lines=24, attempts=1)
+        except BaseException:
+            await asyncio.to_thread(self.directories.remove, session_id)
+            self._warm_ids.discard(session_id)
+            raise
+        worker = Worker(agent=agent, profile=profile, directory=directory)
+        worker.watch = asyncio.get_running_loop().create_task(self._watch(worker), name=f"warm worker {session_id}")
+        return worker
+
+    async def _watch(self, worker: Worker) -> None:
+        """Tell the pool when a warm worker dies."""
+        async with aclosing(worker.agent.events()) as events:
+            async for _ in events:
+                pass
+        self._pool.lost()
+
+    async def _completed_turns(self, session_id: str, turn_id: str | None) -> Sequence[TurnRow]:
+        """The completed turns up to the one named. Raises ForkError."""
+        turns: list[TurnRow] = []
+        position = 0
+        while page := await self.database.turns(session_id, after_position=position, limit=500):
+            position = page[-1].position
+            turns += [row for row in page if row.state == "completed" and row.stop_reason == "end_turn"]
+        if turn_id is not None:
+            at = next((index for index, row in enumerate(turns) if row.id == turn_id), None)
+            if at is None:
+                raise ForkError(turn_id, "it is not a turn of this session that was answered to its end")
+            turns = turns[: at + 1]
+        if not turns:
+            raise ForkError(None, "nothing was answered yet; create a new session")
+        return turns
+
+    async def _all_messages(self, session_id: str) -> AsyncIterator[MessageRow]:
+        position = 0
+        while page := await self.database.messages(session_id, after_position=position, limit=500):
+            position = page[-1].position
+            for message in page:
+                yield message
+
+    async def _cut(self, session: Session, turn: TurnRow) -> str | None:
+        """The agent's own record up to a turn's end; None where it can't be had, and the messages have to do."""
+        if turn.record_length is None:
+            return None
+        directory = self.directories.path(session.id)
+        try:
+            return await asyncio.to_thread(
+                self._provider.cut, directory, length=turn.record_length, message_id=turn.record_message_id
+            )
+        except (RecordError, HistoryError):
+            return None
+
+
+def _encode_cursor(row: SessionRow) -> str:
+    return base64.urlsafe_b64encode(json.dumps([row.last_activity, row.id]).encode()).decode()
+
+
+def _decode_cursor(text: str) -> SessionCursor:
+    try:
+        last_activity, session_id = json.loads(base64.urlsafe_b64decode(text.encode()))
+        return SessionCursor(last_activity=float(last_activity), id=str(session_id))
+    except (ValueError, TypeError, binascii.Error, UnicodeError):
+        raise CursorError(text) from None

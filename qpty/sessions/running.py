@@ -1,0 +1,53 @@
+"""Everything that sessions need, put together in the right order, and taken apart in the reverse one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from qpty.agent.provider import TerminalProvider
+from qpty.sessions.data_lock import DataLock
+from qpty.sessions.manager import SessionManager
+from qpty.storage.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from qpty.agent.spec import AgentSpec
+    from qpty.core.deadlines import Deadlines
+    from qpty.sessions.checkpoints import Checkpoints
+    from qpty.sessions.config import SessionsConfig
+
+
+@asynccontextmanager
+async def running_sessions(
+    spec: AgentSpec,
+    *,
+    data_directory: Path,
+    base: Path,
+    database_url: str | None = None,
+    config: SessionsConfig | None = None,
+    deadlines: Deadlines | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> AsyncIterator[SessionManager]:
+    """Run the sessions of one data directory, which nobody else may use meanwhile.
+
+    `base` is where the session directories are; the database is `qpty.db` in the data directory unless `database_url`
+    names another. Raises DataDirectoryInUseError, the errors of `Database.open` and of `SessionDirectoryManager`.
+    """
+    lock = await asyncio.to_thread(DataLock, data_directory)
+    try:
+        database = await Database.open(database_url or f"sqlite:///{(data_directory / 'qpty.db').absolute()}")
+        try:
+            provider = TerminalProvider(spec, server_id=lock.server_id, deadlines=deadlines)
+            manager = await SessionManager.open(provider, database, base=base, config=config, checkpoints=checkpoints)
+            try:
+                yield manager
+            finally:
+                await manager.close()
+        finally:
+            await database.close()
+    finally:
+        lock.release()

@@ -1,0 +1,836 @@
+"""A session: one conversation, in one directory, with one journal and at most one live agent.
+
+Messages queue; a runner takes them one after the other:
+
+```
+ queued ──▶ preparing ──────────────────────────▶ running ─────────────▶ ended
+            admitted by the pool; the agent       marked durably, then
+            started, the conversation taken up    typed; never again
+```
+
+Up to *marked* nothing was typed, and the message may be tried again (a start that fails, a restart of the server).
+From there on it is never sent again, whatever happens: the turn ends as the agent's events say, or as `worker_lost`.
+
+A reader of the agent's events (`_pump`) writes them to the journal as they come and waits while too much is unwritten,
+which in the end makes the terminal wait. What a turn's end changes is written in one transaction with its event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from qpty.agent.errors import AgentError
+from qpty.agent.provider import Profile
+from qpty.core.events import (
+    CommandCompleted,
+    Exited,
+    MenuRequested,
+    PermissionRequested,
+    SessionState,
+    TurnCompleted,
+    TurnFailed,
+)
+from qpty.core.keys import encode_prompt
+from qpty.core.states import NotReadyError, QuestionMismatchError, State
+from qpty.sessions.errors import (
+    AgentUnavailableError,
+    ClosingError,
+    NoCapacityError,
+    NotLiveError,
+    QuestionGoneError,
+    QuestionOpenError,
+    QueueFullError,
+    SessionNotFoundError,
+    TurnNotFoundError,
+)
+from qpty.sessions.file_errors import DirectoryError
+from qpty.sessions.journal import Journal, JournalFailedError
+from qpty.sessions.launching import FINAL_CODES
+from qpty.sessions.pool import Worker
+from qpty.sessions.revival import mark_to_dict
+from qpty.sessions.turns import Progress, Turn, message_position, new_id
+from qpty.storage.errors import StorageError
+from qpty.storage.rows import MessageRow, TurnRow
+from qpty.storage.writes import (
+    add_account_use,
+    delete_seed,
+    insert_message,
+    insert_turn,
+    update_session,
+    update_turn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from pathlib import Path
+
+    from qpty.core.events import Answer, Event
+    from qpty.core.terminal import ScreenSnapshot
+    from qpty.sessions.checkpoints import Checkpoints
+    from qpty.sessions.config import SessionsConfig
+    from qpty.sessions.directories import SessionDirectoryManager
+    from qpty.sessions.pool import WorkerPool
+    from qpty.sessions.revival import Reviver
+    from qpty.storage.database import Database
+    from qpty.storage.rows import Role, SessionRow
+    from qpty.storage.writes import Write
+
+DEFAULT_ACCOUNT: Final = "default"
+"""Under which the use of a session without an account is counted."""
+
+SNAPSHOT_MESSAGES: Final = 100
+"""Of the newest messages in the snapshot of a `journal.reset`."""
+
+WAITING_SHOWN: Final = 0.05
+"""Seconds that a turn waits for a worker before the session says so."""
+
+TYPING_ATTEMPTS: Final = 2
+"""Agents that a message is tried with when one turns out not to be ready for it. Nothing was typed then."""
+
+
+STOPPED: Final = "The server was stopped in the middle of the turn. The message was not sent again."
+LOST: Final = "The process of this session was lost in the middle of the turn. The message was not sent again."
+
+
+class _InterruptedError(Exception):
+    """The current turn was interrupted before anything was typed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What every session uses."""
+
+    database: Database
+    pool: WorkerPool
+    reviver: Reviver
+    directories: SessionDirectoryManager
+    config: SessionsConfig
+    checkpoints: Checkpoints
+    clock: Callable[[], float] = time.time
+
+
+class Session:
+    """One session that is in use. All methods are of the event loop's thread. Made by the manager only."""
+
+    def __init__(self, row: SessionRow, services: Services, *, bounds: tuple[int, int], last_turn: int):
+        self.row = row
+        self.profile = Profile.from_dict(row.profile)
+        self._services = services
+        self._database = services.database
+        self._pool = services.pool
+        self.journal = Journal(
+            row.id,
+            database=services.database,
+            first_seq=bounds[0],
+            last_seq=bounds[1],
+            snapshot=self.snapshot,
+            max_events=services.config.journal_events,
+            max_bytes=services.config.journal_bytes,
+            clock=services.clock,
+        )
+        self._turn_position = last_turn
+        self._queue: deque[Turn] = deque()
+        self._current: Turn | None = None
+        self._worker: Worker | None = None
+        self._holds: Worker | None = None  # the worker, while the current turn uses it
+        self._runner: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._state = "hibernated"
+        self._question: dict[str, Any] | None = None
+        self._question_timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._condemned = False
+        self._deleted = False
+
+    # -- what can be known
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.row.id
+
+    @property
+    def state(self) -> str:
+        """A state of `qpty.core.states`, or `hibernated`, or `waiting` (for a worker)."""
+        return self._state
+
+    @property
+    def question(self) -> dict[str, Any] | None:
+        """The open question as the journal has it; None without one."""
+        return self._question
+
+    @property
+    def current(self) -> Turn | None:
+        """The turn that is being prepared, or runs."""
+        return self._current
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait behind the current one."""
+        return len(self._queue)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it has a worker, or a turn."""
+        return self._worker is not None or self._current is not None or bool(self._queue)
+
+    @property
+    def screen(self) -> ScreenSnapshot:
+        """What a person would see on the live terminal. Raises NotLiveError."""
+        return self._live().agent.screen
+
+    @property
+    def pid(self) -> int | None:
+        """The live agent's process id."""
+        return self._worker.agent.pid if self._worker is not None else None
+
+    def describe(self) -> str:
+        """Return where things stand, for a log when something waits for too long."""
+        worker = self._worker.agent.describe() if self._worker is not None else "no worker"
+        turn = f"turn {self._current.id} {self._current.progress.value}" if self._current is not None else "no turn"
+        return f"session {self.id}: {self._state}, {turn}, {len(self._queue)} queued, {worker}"
+
+    async def snapshot(self, first_seq: int) -> dict[str, Any]:
+        """Return what a reader needs that begins at event `first_seq`: what was said before, and what is open now."""
+        await self.journal.durable()
+        messages = await self._database.messages_before(self.id, seq=first_seq, limit=SNAPSHOT_MESSAGES)
+        return {
+            "state": self._state,
+            "question": self._question,
+            "turn_id": self._current.id if self._current is not None else None,
+            "messages": [
+                {"turn_id": row.turn_id, "role": row.role, "text": row.text, "exact": row.exact} for row in messages
+            ],
+        }
+
+    # -- what can be done
+
+    async def send(self, text: str) -> Turn:
+        """Take a message; durable when this returns.
+
+        Raises PromptError (it can't be sent), QuestionOpenError, QueueFullError, ClosingError, SessionNotFoundError.
+        """
+        self._check_open()
+        encode_prompt(text)
+        if self._question is not None:
+            raise QuestionOpenError(self._question)
+        limit = self._services.config.queue_limit
+        if len(self._queue) >= limit:
+            raise QueueFullError(limit)
+        now = self._services.clock()
+        self._turn_position += 1
+        turn = Turn(id=new_id(), position=self._turn_position, text=text)
+        running = self._current is not None and self._current.progress is not Progress.ENDED
+        ahead = len(self._queue) + running
+        self._queue.append(turn)
+        turn.seq = self.journal.append({"type": "turn.queued", "turn_id": turn.id, "position": ahead})
+        self._note(
+            insert_turn(
+                TurnRow(id=turn.id, session_id=self.id, position=turn.position, state="queued", created_at=now)
+            ),
+            insert_message(self._message(turn, "user", text, exact=True, now=now)),
+            now=now,
+        )
+        self._ensure_runner()
+        await self.journal.durable()
+        self._services.checkpoints("turn.accepted", self.id)
+        return turn
+
+    async def answer(self, request_id: str, answer: Answer) -> None:
+        """Answer the open permission. Raises QuestionGoneError."""
+        agent = self._asking(request_id, PermissionRequested)
+        try:
+            await agent.answer(request_id, answer)
+        except (QuestionMismatchError, NotReadyError) as error:
+            raise QuestionGoneError(request_id, self._open_request_id()) from error
+
+    async def choose(self, request_id: str, index: int | None) -> None:
+        """Choose from the open menu; None leaves it. Raises QuestionGoneError, IndexError."""
+        agent = self._asking(request_id, MenuRequested)
+        try:
+            await agent.choose(request_id, index)
+        except (QuestionMismatchError, NotReadyError) as error:
+            raise QuestionGoneError(request_id, self._open_request_id()) from error
+
+    async def interrupt(self, turn_id: str | None = None) -> bool:
+        """Stop the current turn, or the one named; a queued one is taken out. Whether there was anything to stop.
+
+        Raises TurnNotFoundError.
+        """
+        self._check_open()
+        turn = self._current
+        if turn_id is not None and (turn is None or turn.id != turn_id):
+            turn = next((queued for queued in self._queue if queued.id == turn_id), None)
+            if turn is None:
+                if await self._database.turn(turn_id) is None:
+                    raise TurnNotFoundError(turn_id)
+                return False
+            self._queue.remove(turn)
+            self._end_unsent(turn)
+            return True
+        if turn is None or turn.progress is Progress.ENDED:
+            return False
+        turn.cancelled = True
+        if self._preparing is not None:
+            self._preparing.cancel()
+        elif turn.progress is Progress.RUNNING and self._worker is not None:
+            await self._worker.agent.interrupt()
+        return True
+
+    async def rename(self, title: str | None) -> None:
+        """Give the session a title; durable when this returns."""
+        self._check_open()
+        self.row = replace(self.row, title=title)
+        self.journal.also(update_session(self.id, title=title))
+        await self.journal.durable()
+
+    def resize(self, *, columns: int, lines: int) -> None:
+        """Change the terminal's size, now and for later workers."""
+        self._check_open()
+        if self._worker is not None:
+            self._worker.agent.resize(columns=columns, lines=lines)
+        self.row = replace(self.row, columns=columns, lines=lines)
+        self.journal.also(update_session(self.id, columns=columns, lines=lines))
+
+    async def hibernate(self) -> bool:
+        """End the idle worker, its conversation is kept; False if there is none, or it is in use."""
+        if self._current is not None and self._current.progress is Progress.ENDED:
+            await self._current.wait()
+        worker = self._worker
+        if worker is None or not self._pool.claim(worker):
+            return False
+        await self._drop(worker)
+        return True
+
+    # -- what the manager does
+
+    def adopt(self, worker: Worker) -> None:
+        """Take a warm worker that was started in this session's directory."""
+        self._take(worker)
+        self._publish_state("ready")
+        self._pool.rest(worker)
+
+    def restore(self, turns: list[tuple[TurnRow, str]]) -> None:
+        """Take up the messages that were queued when the last server ended; nothing of them was typed."""
+        for row, text in turns:
+            self._queue.append(Turn(id=row.id, position=row.position, text=text, seq=self.journal.last_seq))
+        self._ensure_runner()
+
+    def fail_orphan(self, row: TurnRow) -> None:
+        """End a turn that was running when the last server was killed."""
+        turn = Turn(id=row.id, position=row.position, text="", started_seq=row.started_seq, progress=Progress.RUNNING)
+        self._fail(turn, code="worker_lost", message=STOPPED)
+        # Readers last heard of another state, and the one that is killed can't say this.
+        self.journal.append({"type": "session.state", "state": self._state})
+
+    async def close(self) -> None:
+        """Stop: the running turn fails as `worker_lost`, queued ones stay for the next start."""
+        self._closing = True
+        await self._stop("worker_lost", STOPPED)
+        self.journal.close()
+
+    def condemn(self) -> None:
+        """Take nothing any more: the session is about to be deleted."""
+        self._condemned = True
+
+    async def delete(self) -> None:
+        """Stop for good: nothing of it will be written any more."""
+        self._closing = self._condemned = self._deleted = True
+        self.journal.discard()
+        turns = [turn for turn in (self._current, *self._queue) if turn is not None]
+        self._queue.clear()
+        await self._stop("worker_lost", "The session was deleted.")
+        for turn in turns:
+            self._fail(turn, code="worker_lost", message="The session was deleted.", retryable=False)
+
+    async def _stop(self, code: str, message: str) -> None:
+        turn, worker, runner = self._current, self._worker, self._runner
+        if turn is not None and turn.progress in {Progress.MARKED, Progress.RUNNING}:
+            self._fail(turn, code=code, message=message)
+        if runner is not None:
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+        if worker is not None:
+            self._pool.claim(worker)
+            await self._drop(worker)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._clear_question()
+
+    # -- the runner
+
+    def _ensure_runner(self) -> None:
+        if self._runner is None and not self._closing:
+            self._runner = asyncio.get_running_loop().create_task(self._run(), name=f"session {self.id}")
+            self._runner.add_done_callback(self._runner_done)
+
+    def _runner_done(self, task: asyncio.Task[None]) -> None:
+        self._runner = None
+        self._report(task)
+        if self._queue and not task.cancelled():
+            self._ensure_runner()
+
+    async def _run(self) -> None:
+        while self._queue:
+            turn = self._current = self._queue.popleft()
+            turn.progress = Progress.PREPARING
+            try:
+                await self._run_turn(turn)
+                await turn.over.wait()
+            except asyncio.CancelledError:
+                raise  # what wasn't typed stays queued for the next start
+            except BaseException:
+                # A fault of ours: it is reported, and nobody waits for ever.
+                self._fail(turn, code="unknown", message="An internal error ended the turn; the log has it.")
+                raise
+            finally:
+                self._current = None
+                if turn.over.is_set():
+                    turn.settle()
+
+    async def _run_turn(self, turn: Turn) -> None:
+        """See a turn to its end."""
+        began = time.monotonic()
+        try:
+            await self._prepared(self._admit(turn))
+            began = time.monotonic()
+            if await self._type(turn):
+                await turn.over.wait()
+        except _InterruptedError:
+            self._publish_state("hibernated" if self._worker is None else "ready")
+            self._end_unsent(turn)
+        except NoCapacityError as error:
+            self._publish_state("hibernated" if self._worker is None else "ready")
+            self._fail(turn, code="no_capacity", message=str(error))
+        except AgentUnavailableError as error:
+            self._publish_state("hibernated")
+            self._fail(turn, code=error.code, message=str(error), retryable=error.code not in FINAL_CODES)
+        except (JournalFailedError, StorageError) as error:
+            self._fail(turn, code="unknown", message=f"The database failed: {error}")
+        finally:
+            self._let_go(turn)
+            if turn.ticket is not None:
+                self._pool.finish(turn.ticket, seconds=time.monotonic() - began)
+
+    async def _admit(self, turn: Turn) -> None:
+        waits = asyncio.get_running_loop().call_later(WAITING_SHOWN, self._publish_state, "waiting")
+        try:
+            turn.ticket = await self._pool.admit(self.row.owner)
+        finally:
+            waits.cancel()
+
+    async def _type(self, turn: Turn) -> bool:
+        """Have the message typed by a ready agent; whether it was."""
+        for _ in range(TYPING_ATTEMPTS):
+            if turn.cancelled:
+                raise _InterruptedError
+            await self._prepared(self._hold_worker())
+            worker = self._holds
+            if worker is None:
+                raise RuntimeError("no worker is held after one was made ready")
+            if turn.progress is Progress.PREPARING:
+                await self._mark(turn)
+            if turn.cancelled:
+                raise _InterruptedError
+            try:
+                await worker.agent.send(turn.text, turn_id=turn.id)
+            except NotReadyError as error:
+                problem = str(error)  # nothing was typed: a fresh agent may be ready for it
+                await self._drop(worker)
+                continue
+            except AgentError:
+                # It died while the message was typed, and nobody knows how much of it was taken. `_pump` ends the turn.
+                turn.progress = Progress.RUNNING
+                self._spawn(self._drop(worker))
+                return True
+            turn.progress = Progress.RUNNING
+            self._services.checkpoints("turn.typed", self.id)
+            await self._interrupt_if_cancelled(turn, worker)
+            return True
+        self._fail(turn, code="unknown", message=problem)
+        return False
+
+    async def _interrupt_if_cancelled(self, turn: Turn, worker: Worker) -> None:
+        """Catch up with an interrupt that came while the message was being typed."""
+        if turn.cancelled:
+            await worker.agent.interrupt()
+
+    async def _prepared(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Await something that an interrupt may cancel. Raises _InterruptedError if one did."""
+        task = self._preparing = asyncio.get_running_loop().create_task(coroutine)
+        try:
+            await asyncio.wait([task])
+        finally:
+            self._preparing = None
+            if not task.done():  # the runner itself is being stopped
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        if task.cancelled():
+            raise _InterruptedError
+        task.result()
+
+    async def _mark(self, turn: Turn) -> None:
+        """Note durably that the message is about to be typed: from here on it is never sent again."""
+        turn.progress = Progress.MARKED
+        self.journal.also(update_turn(turn.id, state="running", started_at=self._services.clock()))
+        await self.journal.durable()
+        self._services.checkpoints("turn.marked", self.id)
+
+    # -- the worker
+
+    async def _hold_worker(self) -> None:
+        """Hold the session's worker, or a fresh one with the conversation taken up. Raises AgentUnavailableError."""
+        worker = self._worker
+        if worker is not None:
+            if self._pool.claim(worker):
+                if worker.agent.exited is None and worker.agent.state is State.READY:
+                    self._holds = worker
+                    return
+                await self._drop(worker)
+            else:
+                await worker.gone.wait()
+        await self._pool.place()
+        try:
+            self._services.checkpoints("worker.starting", self.id)
+            self._publish_state("starting")
+            directory = await self._directory()
+            await self.journal.durable()  # the conversation is rebuilt from what is written, if it has to be
+            revived = await self._services.reviver.revive(self.row, profile=self.profile, directory=directory)
+        except BaseException:
+            self._pool.give_up_place()
+            raise
+        worker = Worker(agent=revived.agent, profile=self.profile, directory=directory)
+        self._services.checkpoints("worker.started", self.id)
+        self._take(worker)
+        self._holds = worker
+        if revived.event is not None:
+            self.journal.append(revived.event)
+            self._services.checkpoints("worker.taken_up", self.id)
+        self._publish_state("ready")
+
+    async def _directory(self) -> Path:
+        """The session's directory. A session from before directories, or whose directory is gone, gets one."""
+        try:
+            directory, _ = await asyncio.to_thread(self._services.directories.ensure, self.id)
+        except DirectoryError as error:
+            raise AgentUnavailableError("unknown", str(error)) from error
+        if self.row.directory is None:
+            self.row = replace(self.row, directory=self.id)
+            self.journal.also(update_session(self.id, directory=self.id))
+        return directory
+
+    def _take(self, worker: Worker) -> None:
+        worker.hibernate = self._hibernate
+        worker.agent.discard_events()
+        self._worker = worker
+        self._spawn(self._pump(worker))
+
+    def _let_go(self, turn: Turn) -> None:
+        """After a turn: keep the worker, or end it where it can't be trusted with another one."""
+        worker, self._holds = self._holds, None
+        if worker is None or worker.leaving:
+            return
+        agent = worker.agent
+        if turn.recycle or agent.exited is not None or agent.state is not State.READY or self._closing:
+            self._spawn(self._drop(worker))
+        else:
+            self._pool.rest(worker)
+
+    async def _hibernate(self) -> None:
+        """Give the place up; the pool has taken the worker out of its idle ones."""
+        worker = self._worker
+        if worker is not None:
+            self._services.checkpoints("worker.hibernating", self.id)
+            await self._drop(worker)
+
+    async def _drop(self, worker: Worker) -> None:
+        """End a worker and free its place; everybody who asks waits until that is done."""
+        if not worker.leaving:
+            worker.leaving = True
+            self._pool.leave(worker)
+            self._spawn(self._end_worker(worker))
+        await worker.gone.wait()
+
+    async def _end_worker(self, worker: Worker) -> None:
+        try:
+            await worker.agent.close()
+        finally:
+            if self._worker is worker:
+                self._worker = None
+            if self._preparing is None:
+                self._publish_state("hibernated")
+            worker.gone.set()
+            self._pool.give_up_place(worker)
+
+    # -- the agent's events
+
+    async def _pump(self, worker: Worker) -> None:
+        """Write the agent's events to the journal until its process is gone."""
+        try:
+            if not self.journal.measured:
+                await self.journal.measure()
+            async for event in worker.agent.events():
+                await self._take_event(worker, event)
+                await self.journal.room()
+        finally:
+            turn = self._current
+            if turn is not None and turn.progress is Progress.RUNNING and self._holds is worker:
+                self._fail(turn, code="worker_lost", message=LOST)
+            if not worker.leaving:
+                # It died while nobody used it, or is about to be let go.
+                self._pool.claim(worker)
+                worker.leaving = True
+                self._pool.leave(worker)
+                self._spawn(self._end_worker(worker))
+
+    async def _take_event(self, worker: Worker, event: Event) -> None:
+        turn = self._current
+        match event:
+            case CommandCompleted() | Exited():
+                return
+            case SessionState():
+                if event.state not in {State.EXITED.value, State.STARTING.value}:
+                    self._publish_state(event.state, event.detail)
+            case TurnCompleted() | TurnFailed():
+                if turn is not None and event.turn_id == turn.id:
+                    self._services.checkpoints("turn.ended", self.id)
+                    body = event.to_dict()
+                    turn.recycle = body.pop("recycle", False)
+                    self._end(turn, body, worker)
+            case _:
+                body = event.to_dict()
+                seq = self.journal.append(body)
+                if turn is not None:
+                    self._note_event(turn, body, seq)
+
+    def _note_event(self, turn: Turn, body: dict[str, Any], seq: int) -> None:
+        """Keep what the session itself has to know of an event."""
+        match body["type"]:
+            case "turn.started":
+                turn.started_seq = seq
+                self.journal.also(update_turn(turn.id, started_seq=seq))
+            case "message.delta":
+                self._services.checkpoints("turn.streaming", self.id)
+            case "tool.started" | "tool.completed":
+                turn.note_tool(body)
+            case "permission.requested" | "menu.requested":
+                self._question = {**body, "seq": seq}
+                self._question_timer = asyncio.get_running_loop().call_later(
+                    self._services.config.question_timeout, self._question_unanswered, body["request_id"]
+                )
+                self._services.checkpoints("turn.asking", self.id)
+            case "permission.answered" | "menu.answered":
+                self._clear_question()
+
+    def _question_unanswered(self, request_id: str) -> None:
+        if self._question is None or self._question["request_id"] != request_id or self._worker is None:
+            return
+        seconds = self._services.config.question_timeout
+        self.journal.append(
+            {
+                "type": "notice",
+                "turn_id": self._question.get("turn_id"),
+                "code": "question_timeout",
+                "text": f"Nobody answered within {seconds:g} s: the question is refused and the turn interrupted.",
+            }
+        )
+        self._spawn(self._worker.agent.interrupt())
+
+    def _clear_question(self) -> None:
+        self._question = None
+        if self._question_timer is not None:
+            self._question_timer.cancel()
+            self._question_timer = None
+
+    # -- the ends of turns
+
+    def _end_unsent(self, turn: Turn) -> None:
+        """End a turn that was interrupted before anything was typed."""
+        self._end(
+            turn,
+            {
+                "type": "turn.completed",
+                "turn_id": turn.id,
+                "stop_reason": "interrupted",
+                "evidence": ["not_sent"],
+                "text": "",
+                "exact": True,
+                "usage": {},
+                "timings": {},
+            },
+            None,
+        )
+
+    def _fail(self, turn: Turn, *, code: str, message: str, retryable: bool = True) -> None:
+        """End a turn whose agent can't say how it ended."""
+        self._end(
+            turn,
+            {
+                "type": "turn.failed",
+                "turn_id": turn.id,
+                "code": code,
+                "message": message,
+                "retryable": retryable,
+                "evidence": ["not_sent"] if turn.progress is not Progress.RUNNING else ["worker_gone"],
+            },
+            None,
+        )
+
+    def _end(self, turn: Turn, body: dict[str, Any], worker: Worker | None) -> None:
+        """Write a turn's end with everything that it changes, and tell whoever waits once that is durable."""
+        if turn.progress is Progress.ENDED:
+            return
+        turn.progress = Progress.ENDED
+        if turn is self._current:
+            self._clear_question()
+        if self._deleted:
+            self._spawn(self._tell(turn, body))
+            return
+        now = self._services.clock()
+        seq = self.journal.append(body)
+        writes: list[Write] = []
+        if body["type"] == "turn.completed":
+            writes += self._completed(turn, body, worker, seq=seq, now=now)
+        else:
+            writes.append(
+                update_turn(
+                    turn.id,
+                    state="failed",
+                    code=body["code"],
+                    detail=body["message"],
+                    retryable=body["retryable"],
+                    ended_at=now,
+                    ended_seq=seq,
+                )
+            )
+        writes.append(self._use(body))
+        self._note(*writes, now=now)
+        self._spawn(self._tell(turn, {"seq": seq, **body}))
+
+    def _completed(
+        self, turn: Turn, body: Mapping[str, Any], worker: Worker | None, *, seq: int, now: float
+    ) -> list[Write]:
+        mark = worker.agent.mark if worker is not None else None
+        writes: list[Write] = []
+        if mark is not None and mark.length:
+            self.row = replace(self.row, record_mark=mark_to_dict(mark))
+            writes += [update_session(self.id, record_mark=self.row.record_mark), delete_seed(self.id)]
+        # After an interrupt the record may still be behind: it can't tell where this turn ends.
+        known = mark if mark is not None and body["stop_reason"] == "end_turn" and body["exact"] else None
+        writes.append(
+            update_turn(
+                turn.id,
+                state="completed",
+                stop_reason=body["stop_reason"],
+                ended_at=now,
+                ended_seq=seq,
+                record_length=known.length if known is not None else None,
+                record_message_id=known.last_message_id if known is not None else None,
+                usage=dict(body["usage"]),
+                timings=dict(body["timings"]),
+            )
+        )
+        if body["text"] or turn.tools:
+            tools = list(turn.tools.values()) or None
+            writes.append(
+                insert_message(
+                    self._message(turn, "assistant", body["text"], exact=body["exact"], now=now, tools=tools)
+                )
+            )
+        return writes
+
+    async def _tell(self, turn: Turn, end: Mapping[str, Any]) -> None:
+        try:
+            await self.journal.durable()
+            self._services.checkpoints("turn.durable", self.id)
+        finally:  # also when the database refuses it: nobody may wait for ever
+            turn.end = end
+            turn.over.set()
+            if turn is not self._current:
+                turn.settle()
+
+    def _use(self, body: Mapping[str, Any]) -> Write:
+        usage = body.get("usage", {})
+        day = datetime.fromtimestamp(self._services.clock(), UTC).date().isoformat()
+        return add_account_use(
+            self.row.account or DEFAULT_ACCOUNT,
+            day,
+            turns=int(body["type"] == "turn.completed"),
+            failed_turns=int(body["type"] == "turn.failed"),
+            model_calls=usage.get("model_calls", 0),
+            prompt_characters=usage.get("prompt_characters", 0),
+            answer_characters=usage.get("answer_characters", 0),
+        )
+
+    # -- small things
+
+    def _message(
+        self, turn: Turn, role: Role, text: str, *, exact: bool, now: float, tools: list[dict[str, Any]] | None = None
+    ) -> MessageRow:
+        self.row = replace(self.row, message_count=self.row.message_count + 1)
+        return MessageRow(
+            id=new_id(),
+            session_id=self.id,
+            turn_id=turn.id,
+            position=message_position(turn.position, role),
+            role=role,
+            text=text,
+            exact=exact,
+            tools=tools,
+            created_at=now,
+        )
+
+    def _note(self, *writes: Write, now: float) -> None:
+        """Write these with the session's own row brought up to date."""
+        self.row = replace(self.row, last_activity=now)
+        self.journal.also(*writes, update_session(self.id, last_activity=now, message_count=self.row.message_count))
+
+    def _publish_state(self, state: str, detail: str = "") -> None:
+        if state == self._state or self._deleted:
+            return
+        self._state = state
+        body = {"type": "session.state", "state": state}
+        self.journal.append({**body, "detail": detail} if detail else body)
+
+    def _asking(self, request_id: str, kind: type[PermissionRequested | MenuRequested]) -> Any:
+        self._check_open()
+        worker = self._worker
+        question = worker.agent.question if worker is not None else None
+        if worker is None or not isinstance(question, kind) or question.request_id != request_id:
+            raise QuestionGoneError(request_id, self._open_request_id())
+        return worker.agent
+
+    def _open_request_id(self) -> str | None:
+        return self._question["request_id"] if self._question is not None else None
+
+    def _live(self) -> Worker:
+        if self._worker is None:
+            raise NotLiveError(self.id)
+        return self._worker
+
+    def _check_open(self) -> None:
+        if self._condemned:
+            raise SessionNotFoundError(self.id)
+        if self._closing:
+            raise ClosingError
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._report(task)
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"a task of session {self.id} failed", "exception": error, "task": task}
+            )
