@@ -1,4 +1,4 @@
-"""Fixtures for every test: the real q's lab."""
+"""Fixtures for every test: the real q's lab, and a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab import Lab, lab_directory
+from tests.storage.server import Server, require_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,3 +28,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     require_lab()
     with Lab(work=tmp_path_factory.mktemp("lab")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """One private server for the whole run."""
+    require_postgres()
+    with Server() as server:
+        yield server

@@ -21,25 +21,20 @@ All functions here are blocking; each is a bounded number of system calls. They 
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import errno
 import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
+from qpty.agent.threads import in_thread as in_thread
 from qpty.sessions.file_errors import DirectoryExpectedError, file_errors
 from qpty.sessions.file_paths import path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
@@ -172,25 +167,3 @@ def held_directory(root: Root, names: Sequence[bytes]) -> Iterator[int]:
         yield held
     finally:
         os.close(held)
-
-
-async def in_thread(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run one bounded, blocking step in a thread, and be done only when it is done.
-
-    As `asyncio.to_thread`, but a cancellation is kept back until the step has ended: what a step opened can then be
-    closed, and nothing is cleaned up under a step that still runs.
-    """
-    call = partial(contextvars.copy_context().run, partial(step, *args, **kwargs))
-    running = asyncio.get_running_loop().run_in_executor(None, call)
-    cancelled: asyncio.CancelledError | None = None
-    while True:
-        try:
-            await asyncio.wait([running])  # unlike awaiting it, this leaves it alone when we are cancelled
-        except asyncio.CancelledError as error:
-            cancelled = error
-        else:
-            break
-    if cancelled is not None:
-        running.exception()  # looked at: what else went wrong matters to nobody any more
-        raise cancelled
-    return running.result()

@@ -154,24 +154,32 @@ class Journal:
     # -- appending
 
     def append(self, event: Mapping[str, Any]) -> int:
-        """Number an event (`type` and its fields) and have it written; return its number.
+        """Number an event (`type` and its fields) and have it written; return its number."""
+        kind = event["type"]
+        if kind in JOINED:
+            of = JOINED[kind]
+            return self.append_text(kind, event.get("turn_id"), of, event[of], event["text"])
+        return self._append(event, None)
 
-        Live text that follows live text of the same segment joins it while that waits, and shares its number.
+    def append_text(self, kind: str, turn_id: str | None, of: str, which: object, text: str) -> int:
+        """Append live text: an event of this `kind` that says by its field `of` what it is of.
+
+        It joins live text of the same that still waits, and then shares its number.
         """
+        joins = (kind, turn_id, which)
+        last = self._pending[-1] if self._pending else None
+        if last is not None and last.joins == joins and last.length < JOINED_CHARACTERS:
+            last.parts.append(text)
+            last.length += len(text)
+            self._pending_bytes += len(text)
+            return last.seq
+        return self._append({"type": kind, "turn_id": turn_id, of: which, "text": text}, joins)
+
+    def _append(self, event: Mapping[str, Any], joins: tuple[object, ...] | None) -> int:
         if self._discarded or self._failure is not None:
             return self.last_seq  # nothing is written any more
-        kind = event["type"]
-        joins: tuple[object, ...] | None = None
-        if kind in JOINED:
-            joins = (kind, event.get("turn_id"), event[JOINED[kind]])
-            last = self._pending[-1] if self._pending else None
-            if last is not None and last.joins == joins and last.length < JOINED_CHARACTERS:
-                last.parts.append(event["text"])
-                last.length += len(event["text"])
-                self._pending_bytes += len(event["text"])
-                return last.seq
         self.last_seq += 1
-        body = {"seq": self.last_seq, "type": kind, "time": timestamp(self._clock()), **event}
+        body = {"seq": self.last_seq, "type": event["type"], "time": timestamp(self._clock()), **event}
         fresh = _Pending(self.last_seq, body, joins)
         self._pending.append(fresh)
         self._pending_bytes += fresh.length
@@ -187,8 +195,15 @@ class Journal:
         self._also.extend(writes)
         self._database.writer.wake(self, urgent=True)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether `room` has something to wait for, or to trim."""
+        return self._pending_bytes > PENDING_BYTES or self._failure is not None or self.excess()
+
     async def room(self) -> None:
-        """Wait while too much is unwritten. Raises JournalFailedError."""
+        """Wait while too much is unwritten, and trim what is too old. Raises JournalFailedError."""
+        if self._failure is not None:
+            raise self._failed()
         while self._pending_bytes > PENDING_BYTES:
             await self._change()
         if self.excess():
@@ -335,7 +350,7 @@ class Journal:
 
     async def _change(self) -> None:
         if self._failure is not None:
-            raise JournalFailedError(f"events of session {self.session_id} were refused") from self._failure
+            raise self._failed()
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
@@ -344,7 +359,12 @@ class Journal:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
         if self._failure is not None:
-            raise JournalFailedError(f"events of session {self.session_id} were refused") from self._failure
+            raise self._failed()
+
+    def _failed(self) -> JournalFailedError:
+        error = JournalFailedError(f"events of session {self.session_id} were refused")
+        error.__cause__ = self._failure
+        return error
 
     def _changed(self) -> None:
         waiters, self._waiters = self._waiters, []

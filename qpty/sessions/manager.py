@@ -19,31 +19,29 @@ import binascii
 import json
 import time
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from qpty.agent.history import HistoryError
 from qpty.agent.provider import Profile
-from qpty.agent.record import RecordError
 from qpty.sessions.checkpoints import Checkpoints
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.directories import SessionDirectoryManager
-from qpty.sessions.errors import ClosingError, CursorError, ForkError, SessionNotFoundError
+from qpty.sessions.errors import ClosingError, CursorError, SessionNotFoundError
 from qpty.sessions.expiry import Expiry, Swept
 from qpty.sessions.files import ConfinedDirectory
+from qpty.sessions.forking import fork_of
 from qpty.sessions.info import PoolInfo, SessionInfo, SessionPage
 from qpty.sessions.launching import Launcher
 from qpty.sessions.pool import Worker, WorkerPool
 from qpty.sessions.recovery import Recovery, recover
 from qpty.sessions.revival import Reviver
 from qpty.sessions.session import Services, Session
-from qpty.sessions.turns import message_position, new_id
+from qpty.sessions.turns import new_id
 from qpty.storage.rows import SessionCursor, SessionRow
-from qpty.storage.writes import delete_session, insert_message, insert_session, insert_turn, put_seed, update_session
+from qpty.storage.writes import delete_session, insert_session, update_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
     from qpty.agent.provider import AgentProvider
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
     from qpty.sessions.turns import Turn
     from qpty.storage.database import Database
     from qpty.storage.rows import MessageRow, TurnRow
-    from qpty.storage.writes import Write
 
 LOCAL: Final = "local"
 """The owner where there are no keys."""
@@ -272,43 +269,19 @@ class SessionManager:
         are its own: none are copied. Raises SessionNotFoundError, ForkError.
         """
         session = await self._session(session_id, owner)
-        turns = await self._completed_turns(session_id, turn_id)
-        messages: dict[str, list[MessageRow]] = {row.id: [] for row in turns}
-        async for message in self._all_messages(session_id):
-            if message.turn_id in messages:
-                messages[message.turn_id].append(message)
-        document = await self._cut(session, turns[-1])
-        fork_id, now = new_id(), self._clock()
-        row = SessionRow(
-            id=fork_id,
-            owner=session.row.owner,
-            created_at=now,
-            last_activity=now,
-            directory=fork_id,
-            account=session.row.account,
-            title=session.row.title,
-            profile=session.row.profile,
-            columns=session.row.columns,
-            lines=session.row.lines,
-            message_count=sum(map(len, messages.values())),
-            parent_id=session_id,
+        await session.journal.durable()
+        fork = await fork_of(
+            session.row,
+            turn_id,
+            database=self.database,
+            provider=self._provider,
+            directory=self.directories.path(session_id),
+            now=self._clock(),
         )
-        writes: list[Write] = [insert_session(row)]
-        for number, turn in enumerate(turns, 1):
-            copy_id = new_id()
-            # The journal of the original is not the fork's: its turns ended before the fork's first event.
-            copied = replace(turn, id=copy_id, session_id=fork_id, position=number, started_seq=0, ended_seq=0)
-            writes.append(insert_turn(copied))
-            for message in messages[turn.id]:
-                position = message_position(number, message.role)
-                copy = replace(message, id=new_id(), session_id=fork_id, turn_id=copy_id, position=position)
-                writes.append(insert_message(copy))
-        if document is not None:
-            writes.append(put_seed(fork_id, document))
-        await asyncio.to_thread(self.directories.create, fork_id)
-        await self.database.writer.write(*writes)
-        self._checkpoints("session.inserted", fork_id)
-        return self._info(row)
+        await asyncio.to_thread(self.directories.create, fork.row.id)
+        await self.database.writer.write(*fork.writes)
+        self._checkpoints("session.inserted", fork.row.id)
+        return self._info(fork.row)
 
     # -- one session
 
@@ -493,41 +466,6 @@ class SessionManager:
             async for _ in events:
                 pass
         self._pool.lost()
-
-    async def _completed_turns(self, session_id: str, turn_id: str | None) -> Sequence[TurnRow]:
-        """The completed turns up to the one named. Raises ForkError."""
-        turns: list[TurnRow] = []
-        position = 0
-        while page := await self.database.turns(session_id, after_position=position, limit=500):
-            position = page[-1].position
-            turns += [row for row in page if row.state == "completed" and row.stop_reason == "end_turn"]
-        if turn_id is not None:
-            at = next((index for index, row in enumerate(turns) if row.id == turn_id), None)
-            if at is None:
-                raise ForkError(turn_id, "it is not a turn of this session that was answered to its end")
-            turns = turns[: at + 1]
-        if not turns:
-            raise ForkError(None, "nothing was answered yet; create a new session")
-        return turns
-
-    async def _all_messages(self, session_id: str) -> AsyncIterator[MessageRow]:
-        position = 0
-        while page := await self.database.messages(session_id, after_position=position, limit=500):
-            position = page[-1].position
-            for message in page:
-                yield message
-
-    async def _cut(self, session: Session, turn: TurnRow) -> str | None:
-        """The agent's own record up to a turn's end; None where it can't be had, and the messages have to do."""
-        if turn.record_length is None:
-            return None
-        directory = self.directories.path(session.id)
-        try:
-            return await asyncio.to_thread(
-                self._provider.cut, directory, length=turn.record_length, message_id=turn.record_message_id
-            )
-        except (RecordError, HistoryError):
-            return None
 
 
 def _encode_cursor(row: SessionRow) -> str:

@@ -21,7 +21,6 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent.errors import AgentError
@@ -30,6 +29,7 @@ from qpty.core.events import (
     CommandCompleted,
     Exited,
     MenuRequested,
+    MessageDelta,
     PermissionRequested,
     SessionState,
     TurnCompleted,
@@ -37,6 +37,7 @@ from qpty.core.events import (
 )
 from qpty.core.keys import encode_prompt
 from qpty.core.states import NotReadyError, QuestionMismatchError, State
+from qpty.sessions import turn_records
 from qpty.sessions.errors import (
     AgentUnavailableError,
     ClosingError,
@@ -52,24 +53,16 @@ from qpty.sessions.file_errors import DirectoryError
 from qpty.sessions.journal import Journal, JournalFailedError
 from qpty.sessions.launching import FINAL_CODES
 from qpty.sessions.pool import Worker
-from qpty.sessions.revival import mark_to_dict
-from qpty.sessions.turns import Progress, Turn, message_position, new_id
+from qpty.sessions.turns import Progress, Turn, new_id
 from qpty.storage.errors import StorageError
-from qpty.storage.rows import MessageRow, TurnRow
-from qpty.storage.writes import (
-    add_account_use,
-    delete_seed,
-    insert_message,
-    insert_turn,
-    update_session,
-    update_turn,
-)
+from qpty.storage.writes import update_session, update_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
 
     from qpty.core.events import Answer, Event
+    from qpty.core.record import RecordMark
     from qpty.core.terminal import ScreenSnapshot
     from qpty.sessions.checkpoints import Checkpoints
     from qpty.sessions.config import SessionsConfig
@@ -77,11 +70,7 @@ if TYPE_CHECKING:
     from qpty.sessions.pool import WorkerPool
     from qpty.sessions.revival import Reviver
     from qpty.storage.database import Database
-    from qpty.storage.rows import Role, SessionRow
-    from qpty.storage.writes import Write
-
-DEFAULT_ACCOUNT: Final = "default"
-"""Under which the use of a session without an account is counted."""
+    from qpty.storage.rows import SessionRow, TurnRow
 
 SNAPSHOT_MESSAGES: Final = 100
 """Of the newest messages in the snapshot of a `journal.reset`."""
@@ -223,20 +212,14 @@ class Session:
         limit = self._services.config.queue_limit
         if len(self._queue) >= limit:
             raise QueueFullError(limit)
-        now = self._services.clock()
         self._turn_position += 1
         turn = Turn(id=new_id(), position=self._turn_position, text=text)
         running = self._current is not None and self._current.progress is not Progress.ENDED
         ahead = len(self._queue) + running
         self._queue.append(turn)
         turn.seq = self.journal.append({"type": "turn.queued", "turn_id": turn.id, "position": ahead})
-        self._note(
-            insert_turn(
-                TurnRow(id=turn.id, session_id=self.id, position=turn.position, state="queued", created_at=now)
-            ),
-            insert_message(self._message(turn, "user", text, exact=True, now=now)),
-            now=now,
-        )
+        self.row, writes = turn_records.accepted(self.row, turn, now=self._services.clock())
+        self.journal.also(*writes)
         self._ensure_runner()
         await self.journal.durable()
         self._services.checkpoints("turn.accepted", self.id)
@@ -576,8 +559,13 @@ class Session:
             if not self.journal.measured:
                 await self.journal.measure()
             async for event in worker.agent.events():
-                await self._take_event(worker, event)
-                await self.journal.room()
+                if isinstance(event, MessageDelta):  # nearly all of them are
+                    self._services.checkpoints("turn.streaming", self.id)
+                    self.journal.append_text("message.delta", event.turn_id, "segment", event.segment, event.text)
+                else:
+                    self._take_event(worker, event)
+                if self.journal.crowded:
+                    await self.journal.room()
         finally:
             turn = self._current
             if turn is not None and turn.progress is Progress.RUNNING and self._holds is worker:
@@ -589,7 +577,7 @@ class Session:
                 self._pool.leave(worker)
                 self._spawn(self._end_worker(worker))
 
-    async def _take_event(self, worker: Worker, event: Event) -> None:
+    def _take_event(self, worker: Worker, event: Event) -> None:
         turn = self._current
         match event:
             case CommandCompleted() | Exited():
@@ -602,7 +590,7 @@ class Session:
                     self._services.checkpoints("turn.ended", self.id)
                     body = event.to_dict()
                     turn.recycle = body.pop("recycle", False)
-                    self._end(turn, body, worker)
+                    self._end(turn, body, mark=worker.agent.mark)
             case _:
                 body = event.to_dict()
                 seq = self.journal.append(body)
@@ -615,8 +603,6 @@ class Session:
             case "turn.started":
                 turn.started_seq = seq
                 self.journal.also(update_turn(turn.id, started_seq=seq))
-            case "message.delta":
-                self._services.checkpoints("turn.streaming", self.id)
             case "tool.started" | "tool.completed":
                 turn.note_tool(body)
             case "permission.requested" | "menu.requested":
@@ -652,37 +638,13 @@ class Session:
 
     def _end_unsent(self, turn: Turn) -> None:
         """End a turn that was interrupted before anything was typed."""
-        self._end(
-            turn,
-            {
-                "type": "turn.completed",
-                "turn_id": turn.id,
-                "stop_reason": "interrupted",
-                "evidence": ["not_sent"],
-                "text": "",
-                "exact": True,
-                "usage": {},
-                "timings": {},
-            },
-            None,
-        )
+        self._end(turn, turn_records.not_sent(turn))
 
     def _fail(self, turn: Turn, *, code: str, message: str, retryable: bool = True) -> None:
         """End a turn whose agent can't say how it ended."""
-        self._end(
-            turn,
-            {
-                "type": "turn.failed",
-                "turn_id": turn.id,
-                "code": code,
-                "message": message,
-                "retryable": retryable,
-                "evidence": ["not_sent"] if turn.progress is not Progress.RUNNING else ["worker_gone"],
-            },
-            None,
-        )
+        self._end(turn, turn_records.failed(turn, code=code, message=message, retryable=retryable))
 
-    def _end(self, turn: Turn, body: dict[str, Any], worker: Worker | None) -> None:
+    def _end(self, turn: Turn, end: dict[str, Any], *, mark: RecordMark | None = None) -> None:
         """Write a turn's end with everything that it changes, and tell whoever waits once that is durable."""
         if turn.progress is Progress.ENDED:
             return
@@ -690,60 +652,13 @@ class Session:
         if turn is self._current:
             self._clear_question()
         if self._deleted:
-            self._spawn(self._tell(turn, body))
+            self._spawn(self._tell(turn, end))
             return
+        seq = self.journal.append(end)
         now = self._services.clock()
-        seq = self.journal.append(body)
-        writes: list[Write] = []
-        if body["type"] == "turn.completed":
-            writes += self._completed(turn, body, worker, seq=seq, now=now)
-        else:
-            writes.append(
-                update_turn(
-                    turn.id,
-                    state="failed",
-                    code=body["code"],
-                    detail=body["message"],
-                    retryable=body["retryable"],
-                    ended_at=now,
-                    ended_seq=seq,
-                )
-            )
-        writes.append(self._use(body))
-        self._note(*writes, now=now)
-        self._spawn(self._tell(turn, {"seq": seq, **body}))
-
-    def _completed(
-        self, turn: Turn, body: Mapping[str, Any], worker: Worker | None, *, seq: int, now: float
-    ) -> list[Write]:
-        mark = worker.agent.mark if worker is not None else None
-        writes: list[Write] = []
-        if mark is not None and mark.length:
-            self.row = replace(self.row, record_mark=mark_to_dict(mark))
-            writes += [update_session(self.id, record_mark=self.row.record_mark), delete_seed(self.id)]
-        # After an interrupt the record may still be behind: it can't tell where this turn ends.
-        known = mark if mark is not None and body["stop_reason"] == "end_turn" and body["exact"] else None
-        writes.append(
-            update_turn(
-                turn.id,
-                state="completed",
-                stop_reason=body["stop_reason"],
-                ended_at=now,
-                ended_seq=seq,
-                record_length=known.length if known is not None else None,
-                record_message_id=known.last_message_id if known is not None else None,
-                usage=dict(body["usage"]),
-                timings=dict(body["timings"]),
-            )
-        )
-        if body["text"] or turn.tools:
-            tools = list(turn.tools.values()) or None
-            writes.append(
-                insert_message(
-                    self._message(turn, "assistant", body["text"], exact=body["exact"], now=now, tools=tools)
-                )
-            )
-        return writes
+        self.row, writes = turn_records.ended(self.row, turn, end, mark=mark, seq=seq, now=now)
+        self.journal.also(*writes)
+        self._spawn(self._tell(turn, {"seq": seq, **end}))
 
     async def _tell(self, turn: Turn, end: Mapping[str, Any]) -> None:
         try:
@@ -755,41 +670,7 @@ class Session:
             if turn is not self._current:
                 turn.settle()
 
-    def _use(self, body: Mapping[str, Any]) -> Write:
-        usage = body.get("usage", {})
-        day = datetime.fromtimestamp(self._services.clock(), UTC).date().isoformat()
-        return add_account_use(
-            self.row.account or DEFAULT_ACCOUNT,
-            day,
-            turns=int(body["type"] == "turn.completed"),
-            failed_turns=int(body["type"] == "turn.failed"),
-            model_calls=usage.get("model_calls", 0),
-            prompt_characters=usage.get("prompt_characters", 0),
-            answer_characters=usage.get("answer_characters", 0),
-        )
-
     # -- small things
-
-    def _message(
-        self, turn: Turn, role: Role, text: str, *, exact: bool, now: float, tools: list[dict[str, Any]] | None = None
-    ) -> MessageRow:
-        self.row = replace(self.row, message_count=self.row.message_count + 1)
-        return MessageRow(
-            id=new_id(),
-            session_id=self.id,
-            turn_id=turn.id,
-            position=message_position(turn.position, role),
-            role=role,
-            text=text,
-            exact=exact,
-            tools=tools,
-            created_at=now,
-        )
-
-    def _note(self, *writes: Write, now: float) -> None:
-        """Write these with the session's own row brought up to date."""
-        self.row = replace(self.row, last_activity=now)
-        self.journal.also(*writes, update_session(self.id, last_activity=now, message_count=self.row.message_count))
 
     def _publish_state(self, state: str, detail: str = "") -> None:
         if state == self._state or self._deleted:

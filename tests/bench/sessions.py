@@ -36,6 +36,7 @@ from qpty.agent.provider import Profile, TerminalProvider
 from qpty.core.events import Exited, MessageDelta, TurnCompleted, TurnFailed
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.manager import SessionManager
+from qpty.sessions.running import settle_memory
 from qpty.storage import migrations
 from qpty.storage.database import Database
 from qpty.storage.sqlite import SqliteBackend, SqliteLink
@@ -361,6 +362,7 @@ async def measure(work: Path, say: Callable[[str], None]) -> None:
     provider = MixedProvider(demo, typing, server_id=f"bench-{work}")
     config = SessionsConfig(max_workers=SESSIONS, warm_workers=0)
     manager = await SessionManager.open(provider, database, base=work / "sessions", config=config)
+    settle_memory()
     fleet = Fleet(work, manager, backend.last_link, typing)
     try:
         before = resident()

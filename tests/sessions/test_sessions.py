@@ -511,3 +511,17 @@ async def test_a_worker_in_its_own_back_off_is_replaced(house: Make) -> None:
         assert (await home.ended(turn))["type"] == "turn.completed"
         assert home.manager.loaded()[0].pid != pid
         assert (await home.until(session.id, "session.revived", after=turn.seq))[-1]["context"] == "kept"
+
+
+async def test_a_fork_of_a_fork_that_said_nothing_is_not_a_loss(house: Make) -> None:
+    async with house() as home:
+        session = await home.manager.create()
+        await home.say(session.id, "hello")
+        first = await home.manager.fork(session.id)
+        second = await home.manager.fork(first.id)
+        await home.manager.delete(session.id)
+        await home.manager.delete(first.id)
+        turn = await home.manager.send(second.id, "hello")
+        assert (await home.ended(turn))["type"] == "turn.completed"
+        assert (await home.until(second.id, "session.revived"))[-1]["context"] == "kept"
+        assert len(await home.manager.messages(second.id)) == 4

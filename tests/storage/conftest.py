@@ -11,19 +11,12 @@ import pytest_asyncio
 from sqlalchemy import make_url
 
 from qpty.storage.database import Database
-from tests.storage.server import Server, require_postgres
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """One private server for the whole run."""
-    require_postgres()
-    with Server() as server:
-        yield server
+    from tests.storage.server import Server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
