@@ -10,6 +10,8 @@ SessionsError
 ├── NoCapacityError             .retry_after: every worker is in use, and stayed so
 ├── AgentUnavailableError       .code .detail .retry_after: the agent does not start
 ├── NotLiveError                .session_id: what needs a live terminal came to a hibernated session
+├── ValueRefusedError           .field .why: a title, a size, an owner or the like that can't be
+├── JournalFailedError          .session_id: the database refused this session's events for good
 ├── CursorError                 .cursor: a page was asked for with something that isn't a cursor
 ├── ForkError                   .turn_id: there is nothing to fork from
 ├── ClosingError                the server is stopping
@@ -97,6 +99,23 @@ class NotLiveError(SessionsError):
 
     def __init__(self, session_id: str) -> None:
         super().__init__(f"session {session_id} has no live terminal: a message to it starts one")
+        self.session_id = session_id
+
+
+class ValueRefusedError(SessionsError):
+    """A value can't be taken: `field` names it, `why` says what may be given."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field} cannot be taken: {why}")
+        self.field = field
+        self.why = why
+
+
+class JournalFailedError(SessionsError):
+    """The database refused this session's events for good (the log says why), so its journal can't go on."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"events of session {session_id} were refused by the database; its turns up to then are kept")
         self.session_id = session_id
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from qpty.sessions.errors import JournalFailedError
+from qpty.storage.errors import StorageError
 from qpty.storage.writes import append_events, trim_journal
 
 if TYPE_CHECKING:
@@ -69,9 +72,10 @@ class JournalEvent:
         return parsed
 
 
-class JournalFailedError(Exception):
-    """The database refused this session's events, so its journal can't go on."""
+TRIM_PAUSE: Final = 1_000
+"""Events after a failed trim before the next one."""
 
+_log: Final = logging.getLogger(__name__)
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -142,6 +146,7 @@ class Journal:
         self._tail: deque[tuple[int, str]] = deque()
         self._tail_bytes = 0
         self._kept_bytes: int | None = None
+        self._trim_from = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._failure: BaseException | None = None
         self._closed = self._discarded = False
@@ -207,7 +212,11 @@ class Journal:
         while self._pending_bytes > PENDING_BYTES:
             await self._change()
         if self.excess():
-            await self.trim()
+            try:
+                await self.trim()
+            except StorageError as error:  # housekeeping: it decides no turn
+                self._trim_from = self.durable_seq + TRIM_PAUSE
+                _log.warning("the journal of session %s could not be trimmed now: %s", self.session_id, error)
 
     async def durable(self) -> None:
         """Wait until everything appended so far is written. Raises JournalFailedError."""
@@ -299,14 +308,19 @@ class Journal:
     # -- bounds
 
     def excess(self) -> bool:
-        """Whether the journal holds more than it should."""
+        """Whether the journal holds more than it should, and may be trimmed now."""
+        if self.durable_seq < self._trim_from:
+            return False
         over = 1 + TRIM_SLACK
         count = self.durable_seq - self.first_seq + 1
         return count > self._max_events * over or (self._kept_bytes or 0) > self._max_bytes * over
 
     async def measure(self) -> None:
         """Learn how many bytes the database keeps; reads them all. Until then only the number of events is bounded."""
-        self._kept_bytes = await self._database.journal_bytes(self.session_id)
+        try:
+            self._kept_bytes = await self._database.journal_bytes(self.session_id)
+        except StorageError as error:
+            _log.warning("the journal of session %s could not be measured now: %s", self.session_id, error)
 
     @property
     def measured(self) -> bool:
@@ -362,7 +376,7 @@ class Journal:
             raise self._failed()
 
     def _failed(self) -> JournalFailedError:
-        error = JournalFailedError(f"events of session {self.session_id} were refused")
+        error = JournalFailedError(self.session_id)
         error.__cause__ = self._failure
         return error
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
+import logging
+import math
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from qpty.agent.provider import Profile
@@ -28,10 +29,12 @@ from qpty.sessions.config import SessionsConfig
 from qpty.sessions.directories import SessionDirectoryManager
 from qpty.sessions.errors import ClosingError, CursorError, SessionNotFoundError
 from qpty.sessions.expiry import Expiry, Swept
+from qpty.sessions.file_errors import DirectoryError
 from qpty.sessions.files import ConfinedDirectory
 from qpty.sessions.forking import fork_of
 from qpty.sessions.info import PoolInfo, SessionInfo, SessionPage
 from qpty.sessions.launching import Launcher
+from qpty.sessions.limits import check_owner, check_size, check_title
 from qpty.sessions.pool import Worker, WorkerPool
 from qpty.sessions.recovery import Recovery, recover
 from qpty.sessions.revival import Reviver
@@ -41,12 +44,13 @@ from qpty.storage.rows import SessionCursor, SessionRow
 from qpty.storage.writes import delete_session, insert_session, update_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
     from pathlib import Path
 
     from qpty.agent.provider import AgentProvider
     from qpty.core.events import Answer
     from qpty.core.terminal import ScreenSnapshot
+    from qpty.sessions.forking import Fork
     from qpty.sessions.journal import JournalEvent
     from qpty.sessions.turns import Turn
     from qpty.storage.database import Database
@@ -56,6 +60,14 @@ LOCAL: Final = "local"
 """The owner where there are no keys."""
 
 PAGE_LIMIT: Final = 200
+MESSAGES_LIMIT: Final = 1_000
+"""Sessions, and messages, in one page."""
+
+POSITION_LIMIT: Final = 2**31 - 1
+
+_log: Final = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class SessionManager:
@@ -89,7 +101,8 @@ class SessionManager:
             clock=clock,
         )
         self._sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
-        self._loading: dict[str, asyncio.Lock] = {}
+        self._loading: dict[str, asyncio.Task[Session]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._deleting: set[str] = set()
         self._warm_ids: set[str] = set()
         self._expiry = Expiry(self)
@@ -125,8 +138,11 @@ class SessionManager:
     async def close(self) -> None:
         """Stop everything: running turns fail as `worker_lost`, whatever was accepted is durable."""
         self._closing = True
+        for session in self.loaded():
+            session.refuse()
         await self._expiry.stop()
-        await self._pool.close()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(session.close() for session in self.loaded()))
         await self._pool.close()
 
@@ -145,7 +161,16 @@ class SessionManager:
         """Create a session; durable when this returns. It has a warm worker if there is one of its profile and size."""
         if self._closing:
             raise ClosingError
-        profile = profile or Profile()
+        check_owner("owner", owner)
+        check_title(title)
+        check_size(columns=columns, lines=lines)
+        if account is not None:
+            check_owner("account", account)
+        return await self._owned(self._create(owner, profile or Profile(), title, account, columns, lines))
+
+    async def _create(
+        self, owner: str, profile: Profile, title: str | None, account: str | None, columns: int, lines: int
+    ) -> SessionInfo:
         default_size = (columns, lines) == (80, 24)
         worker = self._pool.adopt(profile) if default_size and account is None else None
         session_id = worker.directory.name if worker is not None else new_id()
@@ -178,7 +203,9 @@ class SessionManager:
         session = Session(row, self._services, bounds=(1, 0), last_turn=0)
         self._sessions[session_id] = session
         self._warm_ids.discard(session_id)
-        if worker is not None:
+        if worker is not None and self._closing:
+            await self._pool.retire(worker)
+        elif worker is not None:
             session.adopt(worker)
         return self._info(row)
 
@@ -212,7 +239,7 @@ class SessionManager:
         if session_id in self._deleting:
             raise SessionNotFoundError(session_id)
         self._deleting.add(session_id)
-        await self._delete(session)
+        await self._owned(self._delete(session))
 
     async def clear_away(self, row: SessionRow, *, with_files: bool) -> bool:
         """Delete a session that nobody used since `row` was read; whether it was. For the cleaning in the background.
@@ -233,7 +260,7 @@ class SessionManager:
             if not empty:
                 self._deleting.discard(session.id)
                 return False
-        await self._delete(session)
+        await self._owned(self._delete(session))
         return True
 
     async def _delete(self, session: Session) -> None:
@@ -253,7 +280,10 @@ class SessionManager:
         rows = await self.database.sessions(owner=None, limit=PAGE_LIMIT, after=None, deleted=True)
         left = [row.id for row in rows if row.id not in self._deleting]
         for session_id in left:
-            await self._finish_deletion(session_id)
+            try:
+                await self._finish_deletion(session_id)
+            except DirectoryError as error:
+                _log.warning("session %s could not be deleted wholly now: %s", session_id, error)
         return len(left)
 
     async def _finish_deletion(self, session_id: str) -> None:
@@ -278,10 +308,13 @@ class SessionManager:
             directory=self.directories.path(session_id),
             now=self._clock(),
         )
+        await self._owned(self._insert(fork))
+        return self._info(fork.row)
+
+    async def _insert(self, fork: Fork) -> None:
         await asyncio.to_thread(self.directories.create, fork.row.id)
         await self.database.writer.write(*fork.writes)
         self._checkpoints("session.inserted", fork.row.id)
-        return self._info(fork.row)
 
     # -- one session
 
@@ -326,6 +359,8 @@ class SessionManager:
     ) -> Sequence[MessageRow]:
         """Return what was said, in order. Raises SessionNotFoundError."""
         await self._row(session_id, owner)
+        limit = max(1, min(limit, MESSAGES_LIMIT))
+        after_position = max(0, min(after_position, POSITION_LIMIT))
         return await self.database.messages(session_id, after_position=after_position, limit=limit)
 
     async def turn(self, session_id: str, turn_id: str, *, owner: str | None = None) -> TurnRow | None:
@@ -337,7 +372,10 @@ class SessionManager:
     async def files(self, session_id: str, *, owner: str | None = None) -> ConfinedDirectory:
         """Return the session's files. A session from before directories gets one now. Raises SessionNotFoundError."""
         row = await self._row(session_id, owner)
-        path, _ = await asyncio.to_thread(self.directories.ensure, session_id)
+        path, made = await asyncio.to_thread(self.directories.ensure, session_id)
+        if made and (session_id in self._deleting or await self.database.session(session_id) is None):
+            await asyncio.to_thread(self.directories.remove_if_empty, session_id)
+            raise SessionNotFoundError(session_id)
         if row.directory is None:
             await self.database.writer.write(update_session(session_id, directory=session_id))
         return ConfinedDirectory(path)
@@ -381,21 +419,37 @@ class SessionManager:
 
     async def load(self, row: SessionRow) -> Session:
         """Return the session's one object."""
-        lock = self._loading.setdefault(row.id, asyncio.Lock())
-        try:
-            async with lock:
-                session = self._sessions.get(row.id)
-                if session is None or (session.journal.failed and not session.in_use):
-                    bounds = await self.database.journal_bounds(row.id)
-                    last_turn = await self.database.last_turn(row.id)
-                    session = Session(row, self._services, bounds=bounds, last_turn=last_turn)
-                    self._sessions[row.id] = session
-                return session
-        finally:
-            if not lock.locked():
-                self._loading.pop(row.id, None)
+        session = self._sessions.get(row.id)
+        if session is not None and not (session.journal.failed and not session.in_use):
+            return session
+        task = self._loading.get(row.id)
+        if task is None:
+            task = self._loading[row.id] = asyncio.get_running_loop().create_task(self._load(row))
+            task.add_done_callback(lambda _: self._loading.pop(row.id, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, row: SessionRow) -> Session:
+        bounds = await self.database.journal_bounds(row.id)
+        last_turn = await self.database.last_turn(row.id)
+        session = Session(row, self._services, bounds=bounds, last_turn=last_turn)
+        self._sessions[row.id] = session
+        if self._closing:
+            session.refuse()
+        return session
 
     # -- inside
+
+    async def _owned(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Carry something out wholly, also if whoever asked for it is cancelled; `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.debug("a task of the manager failed, and told who asked for it: %s", error)
 
     async def _row(self, session_id: str, owner: str | None) -> SessionRow:
         session = self._sessions.get(session_id)
@@ -475,6 +529,8 @@ def _encode_cursor(row: SessionRow) -> str:
 def _decode_cursor(text: str) -> SessionCursor:
     try:
         last_activity, session_id = json.loads(base64.urlsafe_b64decode(text.encode()))
-        return SessionCursor(last_activity=float(last_activity), id=str(session_id))
-    except (ValueError, TypeError, binascii.Error, UnicodeError):
+        if not (isinstance(last_activity, float) and math.isfinite(last_activity) and isinstance(session_id, str)):
+            raise CursorError(text)
+    except (ValueError, TypeError, RecursionError):
         raise CursorError(text) from None
+    return SessionCursor(last_activity=last_activity, id=session_id)

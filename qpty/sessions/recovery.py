@@ -10,13 +10,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from qpty.sessions.file_errors import DirectoryError
 
 if TYPE_CHECKING:
     from qpty.agent.provider import AgentProvider
     from qpty.sessions.manager import SessionManager
     from qpty.storage.rows import TurnRow
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +38,10 @@ class Recovery:
 async def recover(manager: SessionManager, provider: AgentProvider) -> Recovery:
     """Mend what an earlier server left. Only the holder of the data directory's lock may do this."""
     orphans = await provider.end_orphans()
-    await asyncio.to_thread(manager.directories.empty_trash)
+    try:
+        await asyncio.to_thread(manager.directories.empty_trash)
+    except DirectoryError as error:  # one directory must not keep every session from its owner
+        _log.warning("what earlier removals left could not all be removed: %s", error)
     deletions = await manager.finish_deletions()
     lost = queued = 0
     by_session: dict[str, list[TurnRow]] = {}

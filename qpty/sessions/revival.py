@@ -75,7 +75,8 @@ class Reviver:
 
         Raises AgentUnavailableError.
         """
-        source, problem = await self._best_source(row, directory)
+        source, problem = None, None
+        chosen = False
         crashes = 0
         while True:
             agent = await self._launcher.launch(
@@ -86,6 +87,9 @@ class Reviver:
                 attempts=self._config.start_attempts,
             )
             try:
+                if not chosen:  # only now: a CLI that was killed while it wrote leaves a record that the next one mends
+                    source, problem = await self._best_source(row, directory)
+                    chosen = True
                 if source is not None:
                     await agent.take_up(source.history)
             except AgentGoneError as error:

@@ -41,6 +41,7 @@ from qpty.sessions import turn_records
 from qpty.sessions.errors import (
     AgentUnavailableError,
     ClosingError,
+    JournalFailedError,
     NoCapacityError,
     NotLiveError,
     QuestionGoneError,
@@ -50,8 +51,9 @@ from qpty.sessions.errors import (
     TurnNotFoundError,
 )
 from qpty.sessions.file_errors import DirectoryError
-from qpty.sessions.journal import Journal, JournalFailedError
+from qpty.sessions.journal import Journal
 from qpty.sessions.launching import FINAL_CODES
+from qpty.sessions.limits import check_size, check_title
 from qpty.sessions.pool import Worker
 from qpty.sessions.turns import Progress, Turn, new_id
 from qpty.storage.errors import StorageError
@@ -124,6 +126,7 @@ class Session:
         )
         self._turn_position = last_turn
         self._queue: deque[Turn] = deque()
+        self._unfinished: list[Turn] = []
         self._current: Turn | None = None
         self._worker: Worker | None = None
         self._holds: Worker | None = None  # the worker, while the current turn uses it
@@ -251,7 +254,8 @@ class Session:
         if turn_id is not None and (turn is None or turn.id != turn_id):
             turn = next((queued for queued in self._queue if queued.id == turn_id), None)
             if turn is None:
-                if await self._database.turn(turn_id) is None:
+                row = await self._database.turn(turn_id)
+                if row is None or row.session_id != self.id:
                     raise TurnNotFoundError(turn_id)
                 return False
             self._queue.remove(turn)
@@ -267,15 +271,17 @@ class Session:
         return True
 
     async def rename(self, title: str | None) -> None:
-        """Give the session a title; durable when this returns."""
+        """Give the session a title; durable when this returns. Raises ValueRefusedError."""
         self._check_open()
+        check_title(title)
         self.row = replace(self.row, title=title)
         self.journal.also(update_session(self.id, title=title))
         await self.journal.durable()
 
     def resize(self, *, columns: int, lines: int) -> None:
-        """Change the terminal's size, now and for later workers."""
+        """Change the terminal's size, now and for later workers. Raises ValueRefusedError."""
         self._check_open()
+        check_size(columns=columns, lines=lines)
         if self._worker is not None:
             self._worker.agent.resize(columns=columns, lines=lines)
         self.row = replace(self.row, columns=columns, lines=lines)
@@ -312,10 +318,16 @@ class Session:
         # Readers last heard of another state, and the one that is killed can't say this.
         self.journal.append({"type": "session.state", "state": self._state})
 
+    def refuse(self) -> None:
+        """Take nothing new: the server is stopping."""
+        self._closing = True
+
     async def close(self) -> None:
         """Stop: the running turn fails as `worker_lost`, queued ones stay for the next start."""
-        self._closing = True
+        self.refuse()
         await self._stop("worker_lost", STOPPED)
+        for turn in (*self._unfinished, *self._queue):
+            turn.abandon(ClosingError())
         self.journal.close()
 
     def condemn(self) -> None:
@@ -355,8 +367,10 @@ class Session:
 
     def _runner_done(self, task: asyncio.Task[None]) -> None:
         self._runner = None
+        if task.cancelled() or isinstance(task.exception(), ClosingError):
+            return
         self._report(task)
-        if self._queue and not task.cancelled():
+        if self._queue:
             self._ensure_runner()
 
     async def _run(self) -> None:
@@ -366,8 +380,9 @@ class Session:
             try:
                 await self._run_turn(turn)
                 await turn.over.wait()
-            except asyncio.CancelledError:
-                raise  # what wasn't typed stays queued for the next start
+            except (asyncio.CancelledError, ClosingError):
+                self._unfinished.append(turn)  # what wasn't typed stays queued for the next start
+                raise
             except BaseException:
                 # A fault of ours: it is reported, and nobody waits for ever.
                 self._fail(turn, code="unknown", message="An internal error ended the turn; the log has it.")
@@ -421,6 +436,10 @@ class Session:
                 await self._mark(turn)
             if turn.cancelled:
                 raise _InterruptedError
+            if worker.leaving:  # it died while the mark was written
+                problem = "the agent ended before the message was typed"
+                await self._drop(worker)
+                continue
             try:
                 await worker.agent.send(turn.text, turn_id=turn.id)
             except NotReadyError as error:
@@ -434,14 +453,16 @@ class Session:
                 return True
             turn.progress = Progress.RUNNING
             self._services.checkpoints("turn.typed", self.id)
-            await self._interrupt_if_cancelled(turn, worker)
+            await self._catch_up(turn, worker)
             return True
         self._fail(turn, code="unknown", message=problem)
         return False
 
-    async def _interrupt_if_cancelled(self, turn: Turn, worker: Worker) -> None:
-        """Catch up with an interrupt that came while the message was being typed."""
-        if turn.cancelled:
+    async def _catch_up(self, turn: Turn, worker: Worker) -> None:
+        """See to what happened while the message was being typed."""
+        if worker.leaving:  # nobody reads its events any more
+            self._fail(turn, code="worker_lost", message=LOST)
+        elif turn.cancelled:
             await worker.agent.interrupt()
 
     async def _prepared(self, coroutine: Coroutine[None, None, None]) -> None:
@@ -559,6 +580,8 @@ class Session:
             if not self.journal.measured:
                 await self.journal.measure()
             async for event in worker.agent.events():
+                if event.turn_id is not None and not self._runs(event.turn_id):
+                    continue  # its end is written already
                 if isinstance(event, MessageDelta):  # nearly all of them are
                     self._services.checkpoints("turn.streaming", self.id)
                     self.journal.append_text("message.delta", event.turn_id, "segment", event.segment, event.text)
@@ -576,6 +599,10 @@ class Session:
                 worker.leaving = True
                 self._pool.leave(worker)
                 self._spawn(self._end_worker(worker))
+
+    def _runs(self, turn_id: str) -> bool:
+        turn = self._current
+        return turn is not None and turn.id == turn_id and turn.progress is not Progress.ENDED
 
     def _take_event(self, worker: Worker, event: Event) -> None:
         turn = self._current

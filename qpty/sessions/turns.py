@@ -61,8 +61,17 @@ class Turn:
     ticket: Ticket | None = field(default=None, repr=False)
 
     async def wait(self) -> Mapping[str, Any]:
-        """Wait for the turn's end; whoever is cancelled here disturbs nobody else."""
+        """Wait for the turn's end; whoever is cancelled here disturbs nobody else.
+
+        Raises ClosingError if the server stops first: a message that wasn't typed is taken up by the next start.
+        """
         return await asyncio.shield(self.ended)
+
+    def abandon(self, error: Exception) -> None:
+        """Tell everybody who waits that this server will not end the turn."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+            self.ended.exception()  # it is no fault if nobody waits
 
     def settle(self) -> None:
         """Tell everybody who waits."""

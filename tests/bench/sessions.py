@@ -28,7 +28,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from qpty.agent import spec
 from qpty.agent.driver import TerminalAgent
@@ -314,19 +314,19 @@ class Fleet:
 @contextmanager
 def bypass(journal: Journal, reader: Reader) -> Iterator[None]:
     """Hand live text to the reader, and everything else to the journal."""
-    append = journal.append
+    append = journal.append_text
 
-    def hand_over(event: Mapping[str, Any]) -> int:
-        if event["type"] != "message.delta":
-            return append(event)
-        reader.take(event["text"])
+    def hand_over(kind: str, turn_id: str | None, of: str, which: object, text: str) -> int:
+        if kind != "message.delta":
+            return append(kind, turn_id, of, which, text)
+        reader.take(text)
         return journal.last_seq
 
-    vars(journal)["append"] = hand_over
+    vars(journal)["append_text"] = hand_over
     try:
         yield
     finally:
-        del vars(journal)["append"]
+        del vars(journal)["append_text"]
 
 
 class TurnLostError(Exception):

@@ -107,6 +107,14 @@ class House:
             raise AssertionError(f"nothing of that kind came: {states}, {found[-5:]}") from None
         raise AssertionError(f"the events ended: {found[-5:]}")
 
+    async def end_of(self, session_id: str, turn_id: str) -> dict[str, Any]:
+        """The end of a turn, as the journal has it."""
+
+        def ends(event: dict[str, Any]) -> bool:
+            return event["type"] in {"turn.completed", "turn.failed"} and event["turn_id"] == turn_id
+
+        return (await self.events(session_id, ends))[-1]
+
     async def warm(self) -> None:
         """Wait until a warm worker is in stock."""
         async with asyncio.timeout(TIMEOUT):

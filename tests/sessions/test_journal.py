@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qpty.sessions import journal as journal_module
+from qpty.sessions.errors import JournalFailedError
 from qpty.sessions.journal import (
     JOINED,
     JOINED_CHARACTERS,
@@ -22,7 +23,6 @@ from qpty.sessions.journal import (
     TAIL_EVENTS,
     Journal,
     JournalEvent,
-    JournalFailedError,
     timestamp,
 )
 from qpty.storage.database import Database
