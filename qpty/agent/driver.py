@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import tempfile
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +35,9 @@ from qpty.agent.history import (
 )
 from qpty.agent.pty_process import ExitStatus, PtyChild
 from qpty.agent.record import ConversationRecord, RecordError
+from qpty.agent.resizing import Resizing
 from qpty.agent.stopping import interrupt_tool
+from qpty.agent.threads import in_thread, to_the_end
 from qpty.agent.witness import WitnessStand
 from qpty.core.commands import (
     Command,
@@ -60,11 +64,12 @@ from qpty.core.commands import (
 from qpty.core.events import CommandCompleted, Event, Exited, FailureCode, SessionState
 from qpty.core.machine import Machine
 from qpty.core.record import RecordMark, RecordProblem, RecordSlice
-from qpty.core.states import State
+from qpty.core.screen import check_size
+from qpty.core.states import NotReadyError, QuestionMismatchError, State
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Sequence
 
     from qpty.agent.capture import CaptureWriter
     from qpty.agent.history import Exchange
@@ -151,13 +156,18 @@ class TerminalAgent:
         self._ending: asyncio.Task[None] | None = None
         self._throttled = False
         self._stopping: asyncio.Task[None] | None = None
+        self._resizing: Resizing | None = None
+        self._taken_up: RecordMark | None = None
+        self._closing = False
         self.exited: Exited | None = None
 
     # -- what a session uses
 
     @property
     def state(self) -> State:
-        """The state of the terminal; `starting` before `start`."""
+        """The state of the terminal; `starting` before `start`, `exited` after `close`."""
+        if self._over:
+            return State.EXITED
         return self._machine.state if self._machine is not None else State.STARTING
 
     @property
@@ -212,6 +222,12 @@ class TerminalAgent:
             lines=self._lines,
         )
         self._stand = WitnessStand(self._child, self.spec.dialect.process_names)
+        self._resizing = Resizing(
+            _Window(self._machine, self._child, self._stand),
+            columns=self._columns,
+            lines=self._lines,
+            call_later=self._loop.call_later,
+        )
         self._child.save_line_discipline()
         self._child.on_exit(self._child_exited)
         self._child.start_reading(self._readable)
@@ -219,46 +235,76 @@ class TerminalAgent:
         try:
             await self._started
         except BaseException:
-            await self.close()
+            await to_the_end(self.close())
             raise
 
     async def send(self, text: str, *, turn_id: str) -> None:
-        """Type a message. Raises NotReadyError in any state but `ready`, PromptError for what can't be sent."""
+        """Type a message, or have it typed as soon as the record was read, where that has to be done first.
+
+        Raises NotReadyError in any state but `ready` and from `close` on, PromptError for what can't be sent. Nothing
+        was typed then.
+        """
+        self._require_open()
         self._receive(MessageSubmitted(turn_id=turn_id, text=text, now=self._loop.time()))
 
     async def answer(self, request_id: str, answer: Answer) -> None:
-        """Answer the open permission. Raises QuestionMismatchError if it isn't open."""
+        """Answer the open permission.
+
+        Raises QuestionMismatchError if it isn't open (none is from `close` on), AnswerError for what is no answer.
+        """
+        self._require_question(request_id)
         self._receive(PermissionAnswerSubmitted(request_id=request_id, answer=answer, now=self._loop.time()))
 
     async def choose(self, request_id: str, index: int | None) -> None:
-        """Choose from the open menu, by index from 0; None leaves it."""
+        """Choose from the open menu, by index from 0; None leaves it.
+
+        Raises QuestionMismatchError if it isn't open (none is from `close` on), ChoiceError for what is no option.
+        """
+        self._require_question(request_id)
         self._receive(MenuAnswerSubmitted(request_id=request_id, index=index, now=self._loop.time()))
 
     async def interrupt(self) -> None:
         """Stop the running turn, if there is one; an open question is refused, none is left pending."""
-        self._receive(InterruptSubmitted(now=self._loop.time()))
+        if not self._closing:
+            self._receive(InterruptSubmitted(now=self._loop.time()))
 
     async def take_up(self, history: Sequence[Exchange] | Mapping[str, Any] | None = None) -> RecordMark:
         """Take up a conversation without a model call, and give the mark of what the agent holds then.
 
         `history` is a list of exchanges, a whole conversation (see `cut_document`), or None for the directory's own
-        recorded one. Only in state `ready`, before the first message. The agent is asked what it holds afterwards.
-        Raises TakeUpError when that is not what it was given, and the errors of `qpty.agent.history` and
-        `qpty.agent.record`.
+        recorded one. Only in state `ready`, before the first message: otherwise NotReadyError, and nothing was done.
+        The agent is asked what it holds afterwards. Raises TakeUpError when that is not what it was given,
+        AgentGoneError, and the errors of `qpty.agent.history` and `qpty.agent.record`.
+
+        After any of these, and when it was cancelled, what the agent holds isn't known: its process has been ended as
+        by `close`, and it can't be used any more.
         """
-        machine = self._require_machine()
+        machine = self._require_open()
+        if machine.state is not State.READY:
+            raise NotReadyError(machine.state.value, machine.question)
         with tempfile.TemporaryDirectory(prefix="take-up-", dir=self.spec.scratch) as private:
-            state, file = Path(private) / "state.json", Path(private) / "history.json"
-            state.touch(mode=0o600)
-            await self._command_confirmed(save_command(state), self.spec.dialect.saved)
-            mark = await asyncio.to_thread(self._write_history, file, history, state)
-            await self._command_confirmed(load_command(file), self.spec.dialect.loaded)
-            await self._command_confirmed(save_command(state), self.spec.dialect.saved)
-            held = await asyncio.to_thread(saved_mark, state)
+            try:
+                mark = await self._take_up(Path(private), history)
+            except BaseException:
+                await to_the_end(self.close())  # before its directory goes: the process may be writing there
+                raise
+        # The record is not rewritten before the next answer, and then has these entries before it.
+        self._taken_up = mark
+        machine.taken_up(mark)
+        return mark
+
+    async def _take_up(self, private: Path, history: Sequence[Exchange] | Mapping[str, Any] | None) -> RecordMark:
+        state, file = private / "state.json", private / "history.json"
+        state.touch(mode=0o600)
+        await self._command_confirmed(save_command(state), self.spec.dialect.saved)
+        mark = await in_thread(self._write_history, file, history, state)
+        await self._command_confirmed(load_command(file), self.spec.dialect.loaded)
+        await self._command_confirmed(save_command(state), self.spec.dialect.saved)
+        held = await in_thread(saved_mark, state)
         if (held.conversation_id, held.length, held.recent) != (mark.conversation_id, mark.length, mark.recent):
             raise TakeUpError("/load", f"it holds {held.length} entries of {mark.length}, or others")
-        # The record is not rewritten before the next answer, and then has these entries before it.
-        machine.mark = mark
+        if self._closing:
+            raise AgentGoneError
         return mark
 
     def _write_history(
@@ -271,6 +317,8 @@ class TerminalAgent:
         return write_history(file, history, directory=self.directory, state=state)
 
     async def _command_confirmed(self, line: str, confirmation: re.Pattern[str]) -> None:
+        if self._closing:
+            raise AgentGoneError
         self._command = self._loop.create_future()
         try:
             self._receive(CommandSubmitted(line=line, now=self._loop.time()))
@@ -281,11 +329,18 @@ class TerminalAgent:
             raise TakeUpError(line.split()[0], said)
 
     def resize(self, *, columns: int, lines: int) -> None:
-        """Change the terminal's size."""
-        self._require_child().resize(columns=columns, lines=lines)
-        self._require_machine().resize(columns=columns, lines=lines)
+        """Change the terminal's size: now, or as soon as that is safe (see `qpty.agent.resizing`); the newest counts.
 
-    async def events(self) -> AsyncIterator[Event]:
+        Before `start` it is the size to start with; from `close`, or the process's end, on it changes nothing. Raises
+        ValueError for an absurd size (see `Screen`).
+        """
+        check_size(columns, lines)
+        if self._resizing is None:
+            self._columns, self._lines = columns, lines
+        else:
+            self._resizing.want(columns, lines)
+
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the events in order, to one reader; ends after the process has ended and everything was yielded."""
         while True:
             while self._events:
@@ -308,6 +363,9 @@ class TerminalAgent:
 
     async def close(self) -> None:
         """End the process and everything that belongs to it; safe to call twice. Ends `events()`."""
+        self._closing = True
+        if self._resizing is not None:
+            self._resizing.close()
         if self._timer is not None:
             self._timer.cancel()
         child = self._child
@@ -406,6 +464,8 @@ class TerminalAgent:
                 self._child.pause_reading()
         if isinstance(event, SessionState) and event.state == State.READY.value and not self._started.done():
             self._started.set_result(None)
+        if isinstance(event, SessionState) and self._resizing is not None:
+            self._resizing.state_changed()
         elif isinstance(event, CommandCompleted) and self._command is not None and not self._command.done():
             self._command.set_result(event.text)
         elif isinstance(event, Exited):
@@ -413,6 +473,8 @@ class TerminalAgent:
 
     def _process_over(self, event: Exited) -> None:
         self.exited = event
+        if self._resizing is not None:
+            self._resizing.close()
         if not self._started.done():
             code = event.failure or ("timeout" if self._ending is not None else None)
             self._started.set_exception(
@@ -432,8 +494,7 @@ class TerminalAgent:
         child = self._require_child()
         match command:
             case SendKeys():
-                if self._exit is None:
-                    child.write(command.data)
+                self._type(child, command.data)
             case WakeAt():
                 self._wake_at(command.time)
             case Look():
@@ -454,6 +515,12 @@ class TerminalAgent:
                     self._ending = self._spawn(self._kill())
             case _:
                 raise TypeError(f"not a command: {command!r}")
+
+    def _type(self, child: PtyChild, data: bytes) -> None:
+        if self._exit is None:
+            # Otherwise the end is on its way.
+            with suppress(TerminalClosedError):
+                child.write(data)
 
     def _wake_at(self, time: float) -> None:
         if self._timer is not None:
@@ -477,9 +544,13 @@ class TerminalAgent:
         self._resume()
 
     def _read_since(self, mark: RecordMark | None) -> RecordSlice:
-        if mark is None:
-            return RecordSlice(entries=(), mark=self._record.mark())
-        return self._record.since(mark)
+        """Read the record, in a thread. Where it holds another conversation than the one taken up, nothing is new."""
+        new = RecordSlice(entries=(), mark=self._record.mark()) if mark is None else self._record.since(mark)
+        taken_up = self._taken_up
+        if taken_up is not None and new.mark.conversation_id != taken_up.conversation_id:
+            return RecordSlice(entries=(), mark=taken_up)
+        self._taken_up = None  # from here on the record is of this conversation
+        return new
 
     def _interrupt(self) -> None:
         """Send SIGINT to the CLI; if a tool is running, see that it ends too. One such ending at a time."""
@@ -529,6 +600,17 @@ class TerminalAgent:
                 {"message": "a task of the terminal's driver failed", "exception": error, "task": task}
             )
 
+    def _require_open(self) -> Machine:
+        """Return the machine of an agent that was started, and isn't being ended."""
+        machine = self._require_machine()
+        if self._closing or self._over:
+            raise NotReadyError(State.EXITED.value, None)
+        return machine
+
+    def _require_question(self, request_id: str) -> None:
+        if self._closing:
+            raise QuestionMismatchError(request_id, None)
+
     def _require_child(self) -> PtyChild:
         if self._child is None:
             raise AgentGoneError
@@ -538,3 +620,28 @@ class TerminalAgent:
         if self._machine is None:
             raise AgentGoneError
         return self._machine
+
+
+class _Window:
+    """What `Resizing` needs of the terminal: the child and the screen get each size together."""
+
+    def __init__(self, machine: Machine, child: PtyChild, stand: WitnessStand) -> None:
+        self._machine = machine
+        self._child = child
+        self._stand = stand
+
+    @property
+    def listens(self) -> bool:
+        return self._machine.edits_line
+
+    @property
+    def deaf(self) -> bool:
+        return self._machine.shows_menu
+
+    def apply(self, columns: int, lines: int) -> None:
+        with suppress(TerminalClosedError):  # the end is on its way, and its last screen stays as it was
+            self._child.resize(columns=columns, lines=lines)
+            self._machine.resize(columns=columns, lines=lines)
+
+    def remind(self) -> None:
+        process_tree.send_signal(self._stand.main, signal.SIGWINCH)

@@ -2,6 +2,7 @@
 
 | what is known | the turn |
 |---|---|
+| a question is open that no known call belongs to | failed: `unknown` |
 | a deadline had passed | failed: `timeout` |
 | the record has a new final answer | completed: `end_turn` |
 | the record can't be read, text was typed, nothing was complained of | completed: `end_turn`, not exact |
@@ -15,7 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from qpty.core.events import FailureCode, StopReason, TurnCompleted, TurnFailed
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Ending = TurnCompleted | TurnFailed
 
+_OPEN_CALL: Final = "The command line waits for keys with a tool call open, but asked nothing that qpty knows."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
@@ -35,29 +38,39 @@ class Overdue:
 
 
 def at_prompt(
-    turn: Turn, *, turn_id: str, now: float, record: RecordRead | None, interrupted: bool, overdue: Overdue | None
+    turn: Turn,
+    *,
+    turn_id: str,
+    now: float,
+    record: RecordRead | None,
+    interrupted: bool,
+    overdue: Overdue | None,
+    strange: bool = False,
 ) -> Ending:
-    """The prompt is back, with all its witnesses."""
+    """The prompt is back, with all its witnesses. `strange` is a question at it that no known call belongs to."""
     evidence = ["prompt", "raw_mode", "no_children"]
-    readable = record is not None and record.result is not None
+    readable = record is not None and record.result is not None and not turn.unplaced
     if record is not None and record.problem is not None:
         evidence.append(f"record_{record.problem}")
+    elif turn.unplaced:
+        evidence.append("record_unplaced")
     elif turn.finished is not None:
         evidence.append(f"record:{turn.finished.message_id}")
     said = turn.failure
+    if strange:
+        return _failed(turn_id, "unknown", _OPEN_CALL, [*evidence, "open_question"], recycle=True)
     if overdue is not None:
         return _failed(turn_id, "timeout", overdue.text, evidence)
     if turn.finished is not None:
         return _completed(turn, turn_id, "end_turn", evidence, now)
     if interrupted:
-        return _completed(turn, turn_id, "interrupted", [*evidence, "interrupt_sent"], now)
+        return _completed(turn, turn_id, "interrupted", [*evidence, "interrupt_sent"], now, readable=readable)
     if said is not None:
         return _said(turn_id, said, [*evidence, _quoted(turn.remarks)])
     if not readable and turn.segments.first_text_at is not None:
         return _completed(turn, turn_id, "end_turn", evidence, now)
     if turn.unanswered:
-        text = "The command line waits for keys with a tool call open, but asked nothing that qpty knows."
-        return _failed(turn_id, "unknown", text, [*evidence, "open_tool_call"], recycle=True)
+        return _failed(turn_id, "unknown", _OPEN_CALL, [*evidence, "open_tool_call"], recycle=True)
     text = "The prompt came back, but the record has no answer to this message."
     return _failed(turn_id, "unknown", text, [*evidence, _quoted(turn.remarks)])
 
@@ -86,7 +99,9 @@ def failure_in(said: str, dialect: Dialect) -> Failure | None:
     return next((failure for failure in dialect.failures if failure.pattern.search(said)), None)
 
 
-def _completed(turn: Turn, turn_id: str, reason: StopReason, evidence: list[str], now: float) -> TurnCompleted:
+def _completed(
+    turn: Turn, turn_id: str, reason: StopReason, evidence: list[str], now: float, *, readable: bool = False
+) -> TurnCompleted:
     timings = {"total": now - turn.started}
     if turn.accepted_at is not None:
         timings["accepted"] = turn.accepted_at - turn.started
@@ -97,7 +112,7 @@ def _completed(turn: Turn, turn_id: str, reason: StopReason, evidence: list[str]
         stop_reason=reason,
         evidence=tuple(evidence),
         text=turn.segments.text,
-        exact=turn.segments.exact and (turn.finished is not None or reason == "interrupted"),
+        exact=turn.segments.exact and (turn.finished is not None or (reason == "interrupted" and readable)),
         usage={
             "model_calls": sum(1 for entry in turn.entries if not entry.made_up),
             "prompt_characters": sum(entry.prompt_length or 0 for entry in turn.entries),

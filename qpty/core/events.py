@@ -123,8 +123,10 @@ class ToolCompleted(Event):
 class PermissionRequested(Event):
     """The CLI asks whether a tool may run. `arguments` come from the record, never from the screen.
 
-    `certain` is false where several calls wait and their arguments could have disturbed the screen that tells which one
-    is meant: then `arguments` is `{"tool_calls": [{"name", "arguments"}, …]}`, all that an answer could allow.
+    `certain` is false where it isn't known what an answer allows. Where several calls wait and their arguments could
+    have disturbed the screen that tells which one is meant, `arguments` is all that an answer could allow:
+    `{"tool_calls": [{"name", "arguments"}, …]}`. Where the record could not be read it is None, and `name` is the
+    screen's.
     """
 
     type: ClassVar[str] = "permission.requested"

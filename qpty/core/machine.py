@@ -11,12 +11,16 @@ Rules:
 - A prompt is a candidate only while it is the very last thing that was printed; it is judged by its witnesses when
   nothing more is readable, and again (10 ms, then doubling to 1 s) as long as they disagree.
 - Every turn ends once. What proved it is in its evidence.
+- What is new in the record since the mark is the running turn's. So nothing is typed at a mark that may be an old one:
+  it is read anew first, at *ready*, when the record is at rest. If that can't be done in bounded time, the turn takes
+  nothing from the record (`Turn.unplaced`).
 - Time comes in as an argument. There is one clock command, `WakeAt`, for the earliest of all deadlines.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from wcwidth import wcswidth
@@ -59,7 +63,17 @@ from qpty.core.events import (
     TurnStarted,
 )
 from qpty.core.reading import TokenReader
-from qpty.core.states import NotReadyError, QuestionMismatchError, Signal, State, advance
+from qpty.core.record import NO_RECORD
+from qpty.core.states import (
+    ANSWERS,
+    AnswerError,
+    ChoiceError,
+    NotReadyError,
+    QuestionMismatchError,
+    Signal,
+    State,
+    advance,
+)
 from qpty.core.terminal import Terminal
 from qpty.core.turn import Need, Phase, Turn
 
@@ -67,7 +81,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qpty.core.dialect import Dialect
-    from qpty.core.record import RecordMark
+    from qpty.core.record import RecordMark, RecordProblem
 
 Output = Event | Command
 
@@ -85,6 +99,12 @@ UNKNOWN_AFTER: Final = 2
 RECORD_TRIES: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 """Seconds to wait before the record is read again when it does not yet have what the screen tells of (measured: it is
 written 1 to 28 ms before the screen shows it, so this is for a stalled disk)."""
+
+PASSING: Final[frozenset[RecordProblem]] = frozenset({"behind", "missing", "locked"})
+"""Reasons not to read the record that may be gone in a moment."""
+
+RECORD_RESTS: Final = 0.05
+"""Seconds after a prompt in which the CLI may still record that tools were interrupted (measured: up to 10 ms)."""
 
 INTERRUPT_AGAIN: Final = (0.05, 0.1, 0.2, 0.4, 1.0, 2.0, 2.0, 4.0)
 """Seconds after which an interrupt is sent again: one that comes between two of the CLI's states is lost, one too many
@@ -110,6 +130,9 @@ class Machine:
         )
         self.question: PermissionRequested | MenuRequested | None = None
         self.mark: RecordMark | None = None
+        self._mark_is_new = False
+        self._record_rests = now
+        self._from_anywhere = False
         self._deadlines = deadlines or Deadlines()
         self._reader = TokenReader(dialect, on_accepted=self._accepted)
         self._out: list[Output] = []
@@ -163,6 +186,9 @@ class Machine:
                 self._interrupt()
             case ProcessExited():
                 self._exited = given
+                if "record" in self._timers:
+                    self._timers.set("record", given.now)  # no use in waiting
+                    self._time_passed()
             case _:
                 raise TypeError(f"not an input: {given!r}")
         self._read_on()
@@ -177,6 +203,23 @@ class Machine:
         phase = self._turn.phase.value if self._turn is not None else "none"
         waits = "record" if self._after_record is not None else "look" if self._after_look is not None else "nothing"
         return f"{self.state.value}, phase {phase}, waits for {waits}, timers {self._timers}, paint {self._prompt()}"
+
+    @property
+    def edits_line(self) -> bool:
+        """Whether the CLI's line editor waits for keys: at a prompt that is not known, too, as in a tiny terminal."""
+        if self.state is State.UNKNOWN:
+            return self._reader.lines.paste
+        return self.state is State.READY or self.state is State.PERMISSION
+
+    @property
+    def shows_menu(self) -> bool:
+        """Whether a menu is open, or being painted."""
+        return self.state is State.MENU or (self._turn is not None and self._turn.menu is not None)
+
+    def taken_up(self, mark: RecordMark) -> None:
+        """The CLI holds another conversation now, and has been asked what: the record will go on from `mark`."""
+        self.mark = mark
+        self._mark_is_new = True
 
     def resize(self, *, columns: int, lines: int) -> None:
         """The terminal has a new size."""
@@ -216,7 +259,9 @@ class Machine:
     def _ask(self, turn: Turn) -> None:
         """Stop reading until the record, or the children, are known."""
         self._out += turn.take()
-        if turn.need is Need.RECORD:
+        if turn.need is Need.RECORD and turn.unplaced:
+            turn.record_read((), readable=False)
+        elif turn.need is Need.RECORD:
             self._read_record(self._turn_record)
         elif turn.need is Need.CHILDREN:
             self._after_look = self._children_seen
@@ -239,13 +284,19 @@ class Machine:
 
     # -- the record
 
-    def _read_record(self, then: Callable[[RecordRead], None]) -> None:
+    def _read_record(self, then: Callable[[RecordRead], None], *, from_anywhere: bool = False) -> None:
+        """Ask for what is new since the mark, or only where the record stands; `then` takes the answer."""
         self._after_record = then
         self._record_tries = 0
-        self._out.append(ReadRecord(mark=self.mark))
+        self._from_anywhere = from_anywhere
+        self._ask_record()
+
+    def _ask_record(self) -> None:
+        self._out.append(ReadRecord(mark=None if self._from_anywhere else self.mark))
 
     def _record_read(self, given: RecordRead) -> None:
         then, self._after_record = self._after_record, None
+        self._mark_is_new = given.result is not None
         if given.result is not None:
             self.mark = given.result.mark
         if then is not None:
@@ -266,10 +317,11 @@ class Machine:
         if turn is None:
             return
         entries = given.result.entries if given.result is not None else ()
-        late = not entries and given.problem in {None, "behind", "missing", "locked"}
+        turn.take_entries(entries)
+        late = (not entries or turn.behind) and given.problem in {None, *PASSING}
         if late and self._try_record_again(self._turn_record):
             return
-        turn.record_read(entries, readable=given.result is not None)
+        turn.record_read((), readable=given.result is not None and not turn.outrun)
 
     # -- prompts and questions
 
@@ -330,7 +382,8 @@ class Machine:
             return
         if reads_keys and empty:
             self._cleared = False
-            self._read_record(self._prompt_proved)
+            turn = self._turn
+            self._read_record(self._prompt_proved, from_anywhere=turn is not None and turn.unplaced)
             return
         if reads_keys and not self._cleared:
             self._cleared = True
@@ -362,25 +415,31 @@ class Machine:
                     text = f"The dialect {self.dialect.name} was never held against the real program: trust it less."
                     self._notice("unverified_dialect", text)
             return
-        entries = given.result.entries if given.result is not None else ()
-        turn.record_read(entries, readable=given.result is not None)
-        if turn.question_open and (turn.unanswered or given.result is None):
-            self._permission_proved(turn)
-            return
-        undecided = turn.turn_id is not None and not self._decided(turn) and given.problem != "shape"
-        if undecided and self._try_record_again(self._prompt_proved):
-            return
-        self._conclude(turn, given)
+        readable = given.result is not None and not turn.unplaced
+        turn.record_read(given.result.entries if given.result is not None and readable else (), readable=readable)
+        asks = turn.question_open and (turn.unanswered or not readable)
+        if self._undecided(turn, given, asks=asks) and self._try_record_again(self._prompt_proved):
+            self._timers.cancel("interrupt")  # the CLI has stopped: it waits for keys
+        elif asks:
+            self._permission_proved(turn, given, readable=readable)
+        else:
+            self._conclude(turn, given)
 
-    def _decided(self, turn: Turn) -> bool:
-        """Whether what is known suffices to say how the turn ended."""
-        return turn.finished is not None or bool(self._interrupts) or turn.failure is not None
+    def _undecided(self, turn: Turn, given: RecordRead, *, asks: bool) -> bool:
+        """Whether another look at the record may say more about what waits at the prompt."""
+        if turn.turn_id is None or turn.unplaced or turn.finished is not None or given.problem == "shape":
+            return False
+        if given.result is None:
+            return True
+        if asks:
+            return turn.behind
+        return not self._interrupts and turn.failure is None
 
-    def _permission_proved(self, turn: Turn) -> None:
+    def _permission_proved(self, turn: Turn, given: RecordRead, *, readable: bool) -> None:
         self._requests += 1
-        request = turn.permission(f"{turn.turn_id}.{self._requests}")
+        request = turn.permission(f"{turn.turn_id}.{self._requests}", readable=readable)
         if request is None:
-            self._conclude(turn, None)
+            self._conclude(turn, given, strange=True)
             return
         self._out += turn.take()
         if self._interrupts:
@@ -412,19 +471,29 @@ class Machine:
 
     # -- the end of a turn
 
-    def _conclude(self, turn: Turn, record: RecordRead | None) -> None:
-        """The prompt is back: say how the turn ended."""
+    def _conclude(self, turn: Turn, record: RecordRead, *, strange: bool = False) -> None:
+        """The prompt is back: say how the turn ended. `strange` is a question at it that no known call belongs to."""
         interrupted = bool(self._interrupts) and self._overdue is None
         turn.finish()
         self._out += turn.take()
-        overdue, open_call = self._overdue, turn.unanswered and not self._interrupts
+        overdue, open_call = self._overdue, strange or (turn.unanswered and not self._interrupts)
+        if self._interrupts and turn.unanswered:
+            # The CLI's note that it gave the calls up is still to come.
+            self._mark_is_new = False
+            self._record_rests = self._now + RECORD_RESTS
         self._end_turn()
         if turn.turn_id is None:
             self._go(Signal.PROMPT_PROVED)
             self._out.append(CommandCompleted(text=turn.remarks))
             return
         ending = endings.at_prompt(
-            turn, turn_id=turn.turn_id, now=self._now, record=record, interrupted=interrupted, overdue=overdue
+            turn,
+            turn_id=turn.turn_id,
+            now=self._now,
+            record=record,
+            interrupted=interrupted,
+            overdue=overdue,
+            strange=strange,
         )
         self._out.append(ending)
         if open_call and isinstance(ending, TurnFailed) and ending.code == "unknown":
@@ -443,7 +512,7 @@ class Machine:
         """The process ended and all it printed was read; the record may still hold the answer of the running turn."""
         if self.state is State.EXITED:
             return
-        if self._turn is not None and self._turn.turn_id is not None:
+        if self._turn is not None and self._turn.turn_id is not None and not self._turn.unplaced:
             self._read_record(lambda record: self._finish_exit(exited, record))
         else:
             self._finish_exit(exited, None)
@@ -483,9 +552,30 @@ class Machine:
     def _message(self, given: MessageSubmitted) -> None:
         self._require_ready()
         encoded = keys.encode_prompt(given.text)
-        self._begin(Turn(self.dialect, turn_id=given.turn_id, started=given.now, sent=encoded.sent))
+        turn = Turn(self.dialect, turn_id=given.turn_id, started=given.now, sent=encoded.sent)
+        self._begin(turn)
         self._out.append(TurnStarted(turn_id=given.turn_id, text=encoded.sent, changes=encoded.changes))
-        self._out.append(SendKeys(data=encoded.keys))
+        if self._mark_is_new:
+            self._out.append(SendKeys(data=encoded.keys))
+            return
+        then = partial(self._place_found, turn, encoded.keys)
+        if self._now >= self._record_rests:
+            self._read_record(then, from_anywhere=True)
+            return
+        self._after_record, self._record_tries, self._from_anywhere = then, 0, True
+        self._timers.set("record", self._record_rests)
+
+    def _place_found(self, turn: Turn, data: bytes, given: RecordRead) -> None:
+        """The record was read before a message is typed: what comes after that is the message's."""
+        if given.problem == "missing" and self.mark is None:
+            self.mark, self._mark_is_new = NO_RECORD, True  # a database that isn't there holds no conversation
+        elif given.result is None:
+            if given.problem in PASSING and self._try_record_again(partial(self._place_found, turn, data)):
+                return
+            turn.unplaced = True
+        if self._exited is None:
+            self._timers.set("submit", self._now + self._deadlines.submit)
+            self._out.append(SendKeys(data=data))
 
     def _command(self, given: CommandSubmitted) -> None:
         self._require_ready()
@@ -515,6 +605,8 @@ class Machine:
         question = self._open_question()
         if not isinstance(question, PermissionRequested) or question.request_id != given.request_id:
             raise QuestionMismatchError(given.request_id, question.request_id if question else None)
+        if given.answer not in ANSWERS:
+            raise AnswerError(given.answer)
         if self._turn is not None:
             self._answer_keys(self._turn, question, given.answer)
 
@@ -534,8 +626,8 @@ class Machine:
         question = self._open_question()
         if not isinstance(question, MenuRequested) or question.request_id != given.request_id:
             raise QuestionMismatchError(given.request_id, question.request_id if question else None)
-        if given.index is not None and not 0 <= given.index < len(question.options):
-            raise ValueError(f"option {given.index}: choose one of 0 to {len(question.options) - 1}, or null to leave")
+        if given.index is not None and not _is_choice(given.index, question):
+            raise ChoiceError(given.index, len(question.options))
         self._menu_keys(given.index)
 
     def _menu_keys(self, index: int | None) -> None:
@@ -594,7 +686,7 @@ class Machine:
                     self._turn.segments.release(self._now)
             case "record":
                 if self._after_record is not None:
-                    self._out.append(ReadRecord(mark=self.mark))
+                    self._ask_record()
             case "interrupt":
                 if self._turn is not None and self._turn.phase is not Phase.ECHO:
                     self._send_interrupt()
@@ -649,3 +741,10 @@ class Machine:
 
     def _notice(self, code: str, text: str) -> None:
         self._out.append(Notice(turn_id=self._turn.turn_id if self._turn else None, code=code, text=text))
+
+
+def _is_choice(index: object, menu: MenuRequested) -> bool:
+    """Whether an index, of whatever type it came in, is that of an option that keys can reach."""
+    if not isinstance(index, int) or isinstance(index, bool):
+        return False
+    return 0 <= index < len(menu.options) and abs(index - menu.selected) <= keys.MAX_MENU_MOVES

@@ -115,7 +115,7 @@ class Screen(pyte.Screen):
     _plain: bool  # neither insert mode nor wrapping off
 
     def __init__(self, columns: int, lines: int) -> None:
-        _check_size(columns, lines)
+        check_size(columns, lines)
         self._actions: dict[str, Callable[[], object]] = {}
         self._rows_only: dict[str, bool] = {}
         self._styles: dict[Char, Style] = {}
@@ -615,7 +615,7 @@ class Screen(pyte.Screen):
         """
         lines = self.lines if lines is None else lines
         columns = self.columns if columns is None else columns
-        _check_size(columns, lines)
+        check_size(columns, lines)
         if (lines, columns) == (self.lines, self.columns):
             return
         saved = self._saved.get(False)
@@ -641,7 +641,8 @@ class Screen(pyte.Screen):
         self.ensure_vbounds()
 
 
-def _check_size(columns: int, lines: int) -> None:
+def check_size(columns: int, lines: int) -> None:
+    """Raise ValueError for a size that no screen can have."""
     if not (1 <= columns <= MAX_COLUMNS and 1 <= lines <= MAX_LINES):
         raise ValueError(
             f"a screen can't have {columns} columns and {lines} lines: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from qpty.core.events import Event, MessageCompleted, MessageDelta
@@ -25,6 +26,7 @@ class Segments:
         self._turn_id = turn_id
         self._events = events
         self._done: list[tuple[str, bool]] = []
+        self._placed = 0
         self._live: LiveText | None = None
         self._held: list[str] = []
 
@@ -78,22 +80,32 @@ class Segments:
         self._held.clear()
         self._live = None
 
-    def complete(self, text: str, *, tools: int) -> None:
-        """End the segment with its exact text; `tools` is how many tool calls follow it."""
-        live, self._live = self._live, None
-        if live is None and not text.strip():
+    def complete(self, text: str, *, tools: int, more: bool = False) -> None:
+        """End the segment with its exact text; `tools` is how many tool calls follow it.
+
+        `more` says that the record had later entries as well, so the open segment may be one of theirs. Where the
+        record was late, the text belongs to a segment that was published without it: that is set right silently, for
+        the turn's whole text, and not published twice.
+        """
+        if not text.strip() and (self._live is None or more):
+            return  # nothing of it was ever shown
+        place = self._published(text, more=more)
+        if place is not None:
+            self._done[place] = (text, True)
+            self._placed = place + 1
             return
+        live, self._live = self._live, None
         self.hold_until = None
         self._give_out()  # the record has the model's words: what was held back is real, or made good right here
         if live is not None:
             self._delta(live.close(closing_line_ends=self._dialect.closing_line_ends + tools))
         self._completed(text, exact=True)
 
-    def abandon(self) -> None:
-        """End the open segment without a record: its text is what the screen showed."""
+    def abandon(self, *, tools: int = 0) -> None:
+        """End the open segment without a record: its text is what the screen showed, before `tools` calls."""
         live, self._live = self._live, None
         if live is not None:
-            self._delta(live.close(closing_line_ends=self._dialect.closing_line_ends))
+            self._delta(live.close(closing_line_ends=self._dialect.closing_line_ends + tools))
             self._completed(live.text, exact=False)
 
     def finish(self) -> None:
@@ -101,6 +113,24 @@ class Segments:
         self._held.clear()
         self.hold_until = None
         self.abandon()
+
+    def _published(self, text: str, *, more: bool) -> int | None:
+        """Return which segment that was published without the record has this text; None for the open one, or none.
+
+        They are in order, and alike but for what the screen loses. One that is like none of them is the open one, if it
+        is the newest.
+        """
+        waiting = [index for index in range(self._placed, len(self._done)) if not self._done[index][1]]
+        if not waiting:
+            return None
+        words = _visible(text)
+        is_open = self._live is not None and _visible(self._live.text) == words
+        if is_open and not more:
+            return None
+        alike = next((index for index in waiting if _visible(self._done[index][0]) == words), None)
+        if alike is not None or is_open:
+            return alike
+        return waiting[0] if more or self._live is None else None
 
     def _give_out(self) -> None:
         if self._held:
@@ -114,3 +144,13 @@ class Segments:
     def _completed(self, text: str, *, exact: bool) -> None:
         self._events.append(MessageCompleted(turn_id=self._turn_id, segment=len(self._done), text=text, exact=exact))
         self._done.append((text, exact))
+        if exact:
+            self._placed = len(self._done)
+
+
+def _visible(text: str) -> str:
+    """Return what of a text no screen loses."""
+    return _LOST.sub("", text)
+
+
+_LOST = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")

@@ -15,12 +15,17 @@ Every pair that is absent here is rejected.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from qpty.core.errors import QptyError
+from qpty.core.events import Answer
 
 if TYPE_CHECKING:
     from qpty.core.events import Event
+
+
+ANSWERS: Final[tuple[Answer, ...]] = get_args(Answer)
+"""What a permission may be answered."""
 
 
 class State(Enum):
@@ -113,6 +118,23 @@ class QuestionMismatchError(QptyError):
         self.open_request_id = open_request_id
         what = f"answer {open_request_id}" if open_request_id is not None else "no question is open"
         super().__init__(f"question {request_id} is not open: {what}")
+
+
+class AnswerError(QptyError, ValueError):
+    """A permission can't be answered so; nothing was typed, and it is still open."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+        super().__init__(f"{str(answer)[:40]!r} is no answer: give one of {', '.join(ANSWERS)}")
+
+
+class ChoiceError(QptyError, ValueError):
+    """A menu has no such option, or it is too far away; nothing was typed, and it is still open."""
+
+    def __init__(self, index: object, options: int) -> None:
+        self.index = index
+        self.options = options
+        super().__init__(f"option {str(index)[:40]}: choose one of 0 to {options - 1}, or null to leave")
 
 
 class TransitionError(RuntimeError):

@@ -108,6 +108,8 @@ class Turn:
     """One turn: a message, or a command of qpty's own (`turn_id` None).
 
     The owner feeds it text and lines, carries out what `need` asks before it feeds more, and takes the events.
+    `unplaced` is set by the owner where it isn't known which entries of the record were there before: then none is
+    taken for this turn's, and nothing of it is exact.
     """
 
     def __init__(self, dialect: Dialect, *, turn_id: str | None, started: float, sent: str | None = None) -> None:
@@ -122,6 +124,7 @@ class Turn:
         self.accepted_at: float | None = None
         self.menu: Menu | None = None
         self.interrupted = False
+        self.unplaced = False
         self._dialect = dialect
         self._events: list[Event] = []
         self.segments = Segments(dialect, turn_id=turn_id, events=self._events)
@@ -130,6 +133,10 @@ class Turn:
         self._opening: list[str] | None = None
         self._calls: list[_Call] = []
         self._headers = 0
+        self._astray = False
+        self._rounds = 0
+        self._recorded_rounds = 0
+        self._rounds_over = 0
         self._may_run = False
         self._unbelieved = 0
         self._running = 0
@@ -169,6 +176,16 @@ class Turn:
     def unanswered(self) -> bool:
         """Whether the record ends with tool calls: a question may be open, or their results were never sent."""
         return bool(self.entries) and bool(self.entries[-1].tools)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the record, as far as it was read, lacks the calls that the screen is at: its last ones are over."""
+        return self._recorded_rounds <= self._rounds_over or self.outrun
+
+    @property
+    def outrun(self) -> bool:
+        """Whether the record, as far as it was read, lacks calls that were shown while it couldn't be read."""
+        return self._recorded_rounds < self._rounds
 
     # -- the life of a turn
 
@@ -229,10 +246,12 @@ class Turn:
         self.question_open = False
         self.phase = Phase.ECHO
         if allow:
-            self._after_echo = Phase.HEADER if 0 < self._headers < len(self._calls) else Phase.RUN
+            more = 0 < self._headers < len(self._calls) and not self._astray
+            self._after_echo = Phase.HEADER if more else Phase.RUN
             self._describing = None
             return
         self._after_echo = Phase.WAITING
+        self._round_over()
         self._end_calls("refused")
 
     def menu_answered(self) -> None:
@@ -240,16 +259,36 @@ class Turn:
         self.menu = None
         self.phase = Phase.WAITING
 
-    def permission(self, request_id: str) -> PermissionRequested | None:
-        """Return the question that is open, None where no call waits for one."""
-        if not self._calls and self.unanswered:
+    def permission(self, request_id: str, *, readable: bool) -> PermissionRequested | None:
+        """Return the question that is open, None where no call waits for one.
+
+        `readable` says whether the record could be read now, at the question.
+        """
+        known = readable and not self.behind
+        if known and self.unanswered and not self._calls_are(self.entries[-1].tools):
             # The screen was led astray: by the record, all of these are still open.
+            self._end_calls("error")
             self._calls = [_Call(tool.tool_id, tool.name, tool) for tool in self.entries[-1].tools]
-            self._headers = 0
+            self._astray = True
         if not self.question_open or not self._calls:
             return None
-        call = self._calls[max(0, self._headers - 1)]
-        if len(self._calls) > 1 and (not self._headers or any(self._disturbing(one) for one in self._calls)):
+        for one in self._calls if self._astray else ():
+            if not one.started:
+                self._start_call(one, trusted=False)
+        call = self._calls[0 if self._astray else max(0, self._headers - 1)]
+        if call.recorded is None or not (known or self.phase is Phase.HEADER):
+            # A header whose call was in the record still says what is asked under it; nothing else does.
+            return PermissionRequested(
+                turn_id=self.turn_id,
+                request_id=request_id,
+                tool_id=call.tool_id,
+                name=call.name,
+                arguments=None,
+                certain=False,
+            )
+        if len(self._calls) > 1 and (
+            self._astray or not self._headers or any(self._disturbing(one) for one in self._calls)
+        ):
             waiting = [
                 {"name": one.name, "arguments": dict(one.recorded.arguments) if one.recorded else None}
                 for one in self._calls
@@ -267,22 +306,32 @@ class Turn:
             request_id=request_id,
             tool_id=call.tool_id,
             name=call.name,
-            arguments=dict(call.recorded.arguments) if call.recorded else None,
+            arguments=dict(call.recorded.arguments),
         )
+
+    def _calls_are(self, tools: Sequence[RecordedTool]) -> bool:
+        """Whether the calls that are followed on the screen are these."""
+        return [call.recorded for call in self._calls] == list(tools)
 
     # -- answers to `need`
 
+    def take_entries(self, entries: Sequence[RecordedEntry]) -> None:
+        """The record was read: `entries` are new since the last reading. What `need` asks is still open."""
+        if not self.entries:
+            entries = self._since_the_message(entries)
+        for place, entry in enumerate(entries, start=1):
+            self._take_entry(entry, more=place < len(entries))
+
     def record_read(self, entries: Sequence[RecordedEntry], *, readable: bool) -> None:
-        """The record was read: `entries` are new since the last reading. Called whenever that happens."""
-        for entry in entries:
-            self._take_entry(entry)
+        """The record was read, and that is all there will be now: `entries` are new since the last reading."""
+        self.take_entries(entries)
         self.need = None
         pending, self._pending = self._pending, None
         if isinstance(pending, re.Match):
             if "name" in pending.re.groupindex:
                 self._header(pending, readable=readable)
             else:
-                self._rejected()
+                self._rejected(readable=readable)
 
     def children_seen(self, children: int) -> None:
         """The children were counted: with one alive, a completion is only something that a tool printed."""
@@ -295,6 +344,7 @@ class Turn:
             self._print(pending.line.text)
             return
         self._completed(pending)
+        self._round_over()
         self._forget_calls()
         self.phase = Phase.WAITING
 
@@ -350,7 +400,7 @@ class Turn:
         if self._may_run and self._completion(line) is not None:
             self._run_line(line)
         elif line.colour == dialect.tool_header_colour and (match := dialect.tool_header.fullmatch(text)):
-            if self._headers < len(self._calls):
+            if self._headers < len(self._calls) and not self._astray:
                 self._header(match, readable=True)
         elif not text:
             if self._describing is not None and not +self._describing:
@@ -424,9 +474,10 @@ class Turn:
             if readable:
                 self._remark(match.string)  # the record has no such call: not the CLI's own header
                 return
-            self.segments.abandon()
+            self.segments.abandon(tools=1)
             self._calls.append(_Call(tool_id=f"unrecorded-{len(self._calls) + 1}", name=match["name"], recorded=None))
         call = self._calls[self._headers]
+        self._rounds += not self._headers
         self._headers += 1
         # Nothing runs before every call was described, and those that need it were asked for.
         self._may_run = match["trusted"] is not None and self._headers == len(self._calls)
@@ -451,8 +502,10 @@ class Turn:
             )
         )
 
-    def _rejected(self) -> None:
+    def _rejected(self, *, readable: bool) -> None:
         """The CLI refused the calls before asking anybody: their arguments were wrong, or a rule forbids them."""
+        self._rounds += not self._headers and (bool(self._calls) or not readable)
+        self._round_over()
         for call in self._calls:
             if not call.started:
                 self._start_call(call, trusted=False)
@@ -487,9 +540,14 @@ class Turn:
             outcome = "interrupted"  # whatever the CLI makes of a tool that was ended under it
         self._events.append(ToolCompleted(turn_id=self.turn_id, tool_id=call.tool_id, outcome=outcome, seconds=seconds))
 
+    def _round_over(self) -> None:
+        """The calls that were described are over: a question that comes now is about others."""
+        self._rounds_over = max(self._rounds, self._recorded_rounds)
+
     def _forget_calls(self) -> None:
         self._flush_output()
         self._calls = []
+        self._astray = False
         self._headers = self._running = 0
         self._describing = None
         self._withheld.clear()
@@ -529,30 +587,51 @@ class Turn:
 
     # -- segments
 
-    def _take_entry(self, entry: RecordedEntry) -> None:
-        if not self.entries and self._sent is not None and entry.prompt is not None and entry.prompt != self._sent:
-            text = "The command line did not send the model this message as it was typed."
-            self._events.append(Notice(turn_id=self.turn_id, code="message_altered", text=text))
+    def _since_the_message(self, entries: Sequence[RecordedEntry]) -> Sequence[RecordedEntry]:
+        """Leave out what came before this turn's message, where one of these is it: a turn has only one message."""
+        own = (place for place, entry in enumerate(entries) if entry.prompt == self._sent)
+        return entries[max(own, default=0) :] if self._sent is not None else entries
+
+    def _take_entry(self, entry: RecordedEntry, *, more: bool) -> None:
+        first = all(known.made_up for known in self.entries)
         self.entries.append(entry)
         if entry.made_up:
             self._end_calls("interrupted")  # the CLI's own note that it gave the calls up
             return
+        if first and self._sent is not None and entry.prompt is not None and entry.prompt != self._sent:
+            text = "The command line did not send the model this message as it was typed."
+            self._events.append(Notice(turn_id=self.turn_id, code="message_altered", text=text))
         self._flush_output()
-        self.segments.complete(entry.text, tools=len(entry.tools))
+        self.segments.complete(entry.text, tools=len(entry.tools), more=more)
         if entry.tools:
             self.finished = None
-            self._end_by_results(entry)
-            self._calls = [_Call(tool.tool_id, tool.name, tool) for tool in entry.tools]
+            self._take_calls(entry)
         else:
             self._end_by_results(entry)
             self.finished = entry
+
+    def _take_calls(self, entry: RecordedEntry) -> None:
+        """Follow the calls of an entry. Where the record was late, the screen has shown some, or is past them."""
+        self._recorded_rounds += 1
+        calls = [_Call(tool.tool_id, tool.name, tool) for tool in entry.tools]
+        if self._recorded_rounds > self._rounds:
+            self._end_by_results(entry)
+            self._calls = calls
+            self._astray = False
+        elif self._recorded_rounds == self._rounds and self._calls and self._calls[0].recorded is None:
+            self._calls[0].recorded = entry.tools[0]
+            if len(calls) > 1:
+                # Only one header was looked for: if that was answered or asks nothing, another is described by now.
+                self._calls[1:] = calls[1:]
+                self._astray = self.phase is not Phase.HEADER or self._may_run
 
     def _end_by_results(self, entry: RecordedEntry) -> None:
         """The model has had the results of the calls before this entry: whatever the screen showed, they are over."""
         results = {result.tool_id: result.ok for result in entry.results}
         for call in self._calls:
             if call.started and not call.ended:
-                self._end_call(call, "ok" if results.get(call.tool_id, False) else "error", None)
+                tool_id = call.recorded.tool_id if call.recorded is not None else call.tool_id
+                self._end_call(call, "ok" if results.get(tool_id, False) else "error", None)
         self._forget_calls()
 
 

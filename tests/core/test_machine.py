@@ -22,7 +22,7 @@ from qpty.core.commands import (
 )
 from qpty.core.deadlines import Deadlines
 from qpty.core.record import RecordedEntry, RecordedResult, RecordedTool
-from qpty.core.states import NotReadyError, QuestionMismatchError, State
+from qpty.core.states import AnswerError, ChoiceError, NotReadyError, QuestionMismatchError, State
 from tests.core.playbook import (
     ACCEPTED,
     ANSWER,
@@ -329,6 +329,15 @@ def test_an_allowed_tool_runs_and_the_turn_goes_on(q: Playbook) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_no_answer_leaves_the_question_open(q: Playbook) -> None:
+    ask(q, "echo hi")
+    request = q.last("permission.requested")
+    with pytest.raises(AnswerError, match="allow, refuse, always"):
+        q.give(PermissionAnswerSubmitted(request_id=request.request_id, answer="y", now=0.0))  # type: ignore[arg-type]
+    assert q.machine.question == request
+    assert len(q.sent(SendKeys)) == 1
+
+
 def test_a_refused_tool_never_ran(q: Playbook) -> None:
     ask(q, "echo hi")
     answer(q, "refuse")
@@ -552,8 +561,10 @@ def test_a_menu_is_a_question(q: Playbook) -> None:
     )  # fmt: skip
     with pytest.raises(QuestionMismatchError):
         q.give(MenuAnswerSubmitted(request_id="other", index=0, now=0.0))
-    with pytest.raises(ValueError, match="0 to 2"):
-        q.give(MenuAnswerSubmitted(request_id=menu.request_id, index=3, now=0.0))
+    for index in (3, -1, True, 1.5, "0", 10**30):
+        with pytest.raises(ChoiceError, match="0 to 2"):
+            q.give(MenuAnswerSubmitted(request_id=menu.request_id, index=index, now=0.0))  # type: ignore[arg-type]
+    assert q.is_in(State.MENU)
     q.give(MenuAnswerSubmitted(request_id=menu.request_id, index=None, now=q.now))
     assert q.sent(SendKeys)[-1].data == b"\x03"
     q.prints("\r\n")
