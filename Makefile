@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install system test check format lock bench fidelity clean
+.PHONY: help install system test check format lock bench fidelity crashes clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(STAMP)  ## speed, as ratios to stock pyte and the bare terminal
 
 fidelity: $(STAMP)  ## how exact the text is, through the real q
 	$(BIN)/python -m tests.fidelity
+
+crashes: $(STAMP)  ## kill workers and servers, cut readers, for long, and count what is lost
+	$(BIN)/python -m tests.crashes
 
 clean:  ## everything that make made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from qpty.agent.driver import AgentGoneError, AgentStartError
+from qpty.agent.driver import AgentStartError
 from qpty.agent.errors import AgentError
 from qpty.sessions.errors import AgentUnavailableError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qpty.agent.provider import Agent, AgentProvider, Profile
+    from qpty.core.errors import QptyError
 
 FIRST_PAUSE: Final = 0.25
 LAST_PAUSE: Final = 30.0
@@ -60,7 +61,7 @@ class Launcher:
                 return agent
         raise AssertionError("unreachable: the last attempt raises")
 
-    def crashed(self, profile: Profile, error: AgentGoneError) -> AgentUnavailableError:
+    def crashed(self, profile: Profile, error: QptyError) -> AgentUnavailableError:
         """Count a crash after the start, and before any message, as a failed start."""
         self._failed(profile)
         return AgentUnavailableError("agent_crashed", str(error), retry_after=self._pause(profile))

@@ -94,7 +94,13 @@ class SessionManager:
         self._services = Services(
             database=database,
             pool=self._pool,
-            reviver=Reviver(provider=provider, launcher=self._launcher, database=database, config=self.config),
+            reviver=Reviver(
+                provider=provider,
+                launcher=self._launcher,
+                database=database,
+                config=self.config,
+                checkpoints=self._checkpoints,
+            ),
             directories=self.directories,
             config=self.config,
             checkpoints=self._checkpoints,
@@ -431,8 +437,11 @@ class SessionManager:
     async def _load(self, row: SessionRow) -> Session:
         bounds = await self.database.journal_bounds(row.id)
         last_turn = await self.database.last_turn(row.id)
+        last = await self.database.events(row.id, after=bounds[1] - 1, limit=1)
         session = Session(row, self._services, bounds=bounds, last_turn=last_turn)
         self._sessions[row.id] = session
+        if last and json.loads(last[0][1]).get("state") != session.state:
+            session.say_state()  # whoever was killed could not
         if self._closing:
             session.refuse()
         return session
@@ -515,10 +524,11 @@ class SessionManager:
         return worker
 
     async def _watch(self, worker: Worker) -> None:
-        """Tell the pool when a warm worker dies."""
+        """Tell the pool when a warm worker dies; forget its id, whatever ended it."""
         async with aclosing(worker.agent.events()) as events:
             async for _ in events:
                 pass
+        self._warm_ids.discard(worker.directory.name)
         self._pool.lost()
 
 

@@ -25,12 +25,14 @@ from qpty.agent.driver import AgentGoneError, TakeUpError
 from qpty.agent.history import Exchange, HistoryError
 from qpty.agent.record import RecordError
 from qpty.core.record import RecordMark
+from qpty.core.states import NotReadyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from qpty.agent.provider import Agent, AgentProvider, Profile
+    from qpty.sessions.checkpoints import Checkpoints
     from qpty.sessions.config import SessionsConfig
     from qpty.sessions.launching import Launcher
     from qpty.storage.database import Database
@@ -63,9 +65,16 @@ class Reviver:
     """Starts agents for sessions, with their conversations."""
 
     def __init__(
-        self, *, provider: AgentProvider, launcher: Launcher, database: Database, config: SessionsConfig
+        self,
+        *,
+        provider: AgentProvider,
+        launcher: Launcher,
+        database: Database,
+        config: SessionsConfig,
+        checkpoints: Checkpoints,
     ) -> None:
         self._provider = provider
+        self._checkpoints = checkpoints
         self._launcher = launcher
         self._database = database
         self._config = config
@@ -87,12 +96,14 @@ class Reviver:
                 attempts=self._config.start_attempts,
             )
             try:
+                self._checkpoints("worker.started", row.id)
                 if not chosen:  # only now: a CLI that was killed while it wrote leaves a record that the next one mends
                     source, problem = await self._best_source(row, directory)
                     chosen = True
                 if source is not None:
                     await agent.take_up(source.history)
-            except AgentGoneError as error:
+                    self._checkpoints("worker.taken_up", row.id)
+            except (AgentGoneError, NotReadyError) as error:
                 await agent.close()
                 crashes += 1
                 unavailable = self._launcher.crashed(profile, error)

@@ -294,6 +294,7 @@ class Session:
         worker = self._worker
         if worker is None or not self._pool.claim(worker):
             return False
+        self._services.checkpoints("worker.hibernating", self.id)
         await self._drop(worker)
         return True
 
@@ -315,7 +316,9 @@ class Session:
         """End a turn that was running when the last server was killed."""
         turn = Turn(id=row.id, position=row.position, text="", started_seq=row.started_seq, progress=Progress.RUNNING)
         self._fail(turn, code="worker_lost", message=STOPPED)
-        # Readers last heard of another state, and the one that is killed can't say this.
+
+    def say_state(self) -> None:
+        """Tell readers the state, which the journal's last event leaves open."""
         self.journal.append({"type": "session.state", "state": self._state})
 
     def refuse(self) -> None:
@@ -510,12 +513,10 @@ class Session:
             self._pool.give_up_place()
             raise
         worker = Worker(agent=revived.agent, profile=self.profile, directory=directory)
-        self._services.checkpoints("worker.started", self.id)
         self._take(worker)
         self._holds = worker
         if revived.event is not None:
             self.journal.append(revived.event)
-            self._services.checkpoints("worker.taken_up", self.id)
         self._publish_state("ready")
 
     async def _directory(self) -> Path:
