@@ -137,6 +137,7 @@ class SessionManager:
     async def start(self) -> Recovery:
         """Mend what an earlier server left, then start warm workers and the cleaning."""
         recovery = await recover(self, self._provider)
+        _log.info("what an earlier server left was mended: %s", recovery)
         self._pool.keep_warm()
         self._expiry.start()
         return recovery
@@ -329,11 +330,11 @@ class SessionManager:
         return await (await self._session(session_id, owner)).send(text)
 
     async def answer(self, session_id: str, request_id: str, answer: Answer, *, owner: str | None = None) -> None:
-        """Answer the open permission. Raises QuestionGoneError."""
+        """Answer the open permission. Raises QuestionGoneError, AnswerError."""
         await (await self._session(session_id, owner)).answer(request_id, answer)
 
     async def choose(self, session_id: str, request_id: str, index: int | None, *, owner: str | None = None) -> None:
-        """Choose from the open menu. Raises QuestionGoneError."""
+        """Choose from the open menu. Raises QuestionGoneError, ChoiceError."""
         await (await self._session(session_id, owner)).choose(request_id, index)
 
     async def interrupt(self, session_id: str, *, turn_id: str | None = None, owner: str | None = None) -> bool:
@@ -341,7 +342,7 @@ class SessionManager:
         return await (await self._session(session_id, owner)).interrupt(turn_id)
 
     async def resize(self, session_id: str, *, columns: int, lines: int, owner: str | None = None) -> None:
-        """Change the terminal's size."""
+        """Change the terminal's size, soon. Raises ValueRefusedError."""
         (await self._session(session_id, owner)).resize(columns=columns, lines=lines)
 
     async def hibernate(self, session_id: str, *, owner: str | None = None) -> bool:

@@ -229,7 +229,7 @@ class Session:
         return turn
 
     async def answer(self, request_id: str, answer: Answer) -> None:
-        """Answer the open permission. Raises QuestionGoneError."""
+        """Answer the open permission. Raises QuestionGoneError, AnswerError."""
         agent = self._asking(request_id, PermissionRequested)
         try:
             await agent.answer(request_id, answer)
@@ -237,7 +237,7 @@ class Session:
             raise QuestionGoneError(request_id, self._open_request_id()) from error
 
     async def choose(self, request_id: str, index: int | None) -> None:
-        """Choose from the open menu; None leaves it. Raises QuestionGoneError, IndexError."""
+        """Choose from the open menu; None leaves it. Raises QuestionGoneError, ChoiceError."""
         agent = self._asking(request_id, MenuRequested)
         try:
             await agent.choose(request_id, index)
