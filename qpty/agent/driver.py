@@ -37,7 +37,7 @@ from qpty.agent.pty_process import ExitStatus, PtyChild
 from qpty.agent.record import ConversationRecord, RecordError
 from qpty.agent.resizing import Resizing
 from qpty.agent.stopping import interrupt_tool
-from qpty.agent.threads import in_thread, to_the_end
+from qpty.agent.threads import all_ended, in_thread, to_the_end
 from qpty.agent.witness import WitnessStand
 from qpty.core.commands import (
     Command,
@@ -371,8 +371,7 @@ class TerminalAgent:
         child = self._child
         if child is not None:
             await child.end()
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await all_ended(self._tasks)
         self._finish()
 
     # -- reading

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Collection, Coroutine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,3 +44,12 @@ async def _finished(running: asyncio.Future[T]) -> T:
             running.exception()  # looked at: what else went wrong matters to nobody any more
         raise cancelled
     return running.result()
+
+
+async def all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until a set of tasks is empty, whose members take themselves out (by a done callback) and may add others."""
+    while tasks:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(
+            0
+        )  # for those callbacks: from Python 3.12 on, gathering what has ended lets nobody else run

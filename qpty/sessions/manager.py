@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from qpty.agent.provider import Profile
+from qpty.agent.threads import all_ended
 from qpty.sessions.checkpoints import Checkpoints
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.directories import SessionDirectoryManager
@@ -148,8 +149,7 @@ class SessionManager:
         for session in self.loaded():
             session.refuse()
         await self._expiry.stop()
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await all_ended(self._tasks)
         await asyncio.gather(*(session.close() for session in self.loaded()))
         await self._pool.close()
 

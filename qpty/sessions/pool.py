@@ -26,6 +26,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from qpty.agent.threads import all_ended
 from qpty.core.errors import QptyError
 from qpty.sessions.admission import Admission
 from qpty.sessions.errors import ClosingError, NoCapacityError
@@ -353,8 +354,7 @@ class WorkerPool:
             self._leave_idle(worker)
         while self._warm:
             await self.retire(self._warm.popleft())
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await all_ended(self._tasks)
 
 
 def _remove_if_empty(directory: Path) -> None:

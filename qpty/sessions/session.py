@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent.errors import AgentError
 from qpty.agent.provider import Profile
+from qpty.agent.threads import all_ended
 from qpty.core.events import (
     CommandCompleted,
     Exited,
@@ -357,8 +358,7 @@ class Session:
         if worker is not None:
             self._pool.claim(worker)
             await self._drop(worker)
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await all_ended(self._tasks)
         self._clear_question()
 
     # -- the runner
