@@ -280,7 +280,8 @@ class Writer:
                 self._answer(giver, refusal)
 
     def _report(self, message: str, error: BaseException) -> None:
-        self._task.get_loop().call_exception_handler({"message": message, "exception": error, "task": self._task})
+        # Without the task: since Python 3.12 a handler is run in its context, which can't be entered from inside it.
+        self._task.get_loop().call_exception_handler({"message": message, "exception": error})
 
 
 class _Call:
