@@ -37,7 +37,7 @@ from qpty.agent.pty_process import ExitStatus, PtyChild
 from qpty.agent.record import ConversationRecord, RecordError
 from qpty.agent.resizing import Resizing
 from qpty.agent.stopping import interrupt_tool
-from qpty.agent.threads import all_ended, in_thread, to_the_end
+from qpty.agent.threads import all_ended, in_thread, report_failure, to_the_end
 from qpty.agent.witness import WitnessStand
 from qpty.core.commands import (
     Command,
@@ -594,10 +594,7 @@ class TerminalAgent:
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._loop.call_exception_handler(
-                {"message": "a task of the terminal's driver failed", "exception": error, "task": task}
-            )
+        report_failure(task, "a task of the terminal's driver failed")
 
     def _require_open(self) -> Machine:
         """Return the machine of an agent that was started, and isn't being ended."""

@@ -53,3 +53,9 @@ async def all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
         await asyncio.sleep(
             0
         )  # for those callbacks: from Python 3.12 on, gathering what has ended lets nobody else run
+
+
+def report_failure(task: asyncio.Task[Any], message: str) -> None:
+    """Tell the loop's exception handler how an ended task failed that nobody awaits; nothing if it didn't."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": message, "exception": error, "task": task})

@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from qpty.agent.threads import report_failure
 from qpty.sessions.errors import SessionNotFoundError
 from qpty.sessions.file_errors import DirectoryError
 from qpty.storage.errors import StorageError
@@ -102,7 +103,4 @@ class Expiry:
                 _log.warning("old sessions could not be cleaned away now: %s", error)
 
     def _report(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "the cleaning of old sessions failed", "exception": error, "task": task}
-            )
+        report_failure(task, "the cleaning of old sessions failed")

@@ -26,7 +26,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from qpty.agent.threads import all_ended
+from qpty.agent.threads import all_ended, report_failure
 from qpty.core.errors import QptyError
 from qpty.sessions.admission import Admission
 from qpty.sessions.errors import ClosingError, NoCapacityError
@@ -234,10 +234,7 @@ class WorkerPool:
 
     def _report(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "a task of the worker pool failed", "exception": error, "task": task}
-            )
+        report_failure(task, "a task of the worker pool failed")
 
     # -- idle workers
 

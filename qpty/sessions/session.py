@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent.errors import AgentError
 from qpty.agent.provider import Profile
-from qpty.agent.threads import all_ended
+from qpty.agent.threads import all_ended, report_failure
 from qpty.core.events import (
     CommandCompleted,
     Exited,
@@ -315,7 +315,7 @@ class Session:
 
     def fail_orphan(self, row: TurnRow) -> None:
         """End a turn that was running when the last server was killed."""
-        turn = Turn(id=row.id, position=row.position, text="", started_seq=row.started_seq, progress=Progress.RUNNING)
+        turn = Turn(id=row.id, position=row.position, text="", progress=Progress.RUNNING)
         self._fail(turn, code="worker_lost", message=STOPPED)
 
     def say_state(self) -> None:
@@ -556,11 +556,14 @@ class Session:
 
     async def _drop(self, worker: Worker) -> None:
         """End a worker and free its place; everybody who asks waits until that is done."""
+        self._begin_to_drop(worker)
+        await worker.gone.wait()
+
+    def _begin_to_drop(self, worker: Worker) -> None:
         if not worker.leaving:
             worker.leaving = True
             self._pool.leave(worker)
             self._spawn(self._end_worker(worker))
-        await worker.gone.wait()
 
     async def _end_worker(self, worker: Worker) -> None:
         try:
@@ -594,12 +597,8 @@ class Session:
             turn = self._current
             if turn is not None and turn.progress is Progress.RUNNING and self._holds is worker:
                 self._fail(turn, code="worker_lost", message=LOST)
-            if not worker.leaving:
-                # It died while nobody used it, or is about to be let go.
-                self._pool.claim(worker)
-                worker.leaving = True
-                self._pool.leave(worker)
-                self._spawn(self._end_worker(worker))
+            self._pool.claim(worker)  # it may have died while nobody used it
+            self._begin_to_drop(worker)
 
     def _runs(self, turn_id: str) -> bool:
         turn = self._current
@@ -629,7 +628,6 @@ class Session:
         """Keep what the session itself has to know of an event."""
         match body["type"]:
             case "turn.started":
-                turn.started_seq = seq
                 self.journal.also(update_turn(turn.id, started_seq=seq))
             case "tool.started" | "tool.completed":
                 turn.note_tool(body)
@@ -739,7 +737,4 @@ class Session:
         self._report(task)
 
     def _report(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": f"a task of session {self.id} failed", "exception": error, "task": task}
-            )
+        report_failure(task, f"a task of session {self.id} failed")

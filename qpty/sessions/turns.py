@@ -48,7 +48,6 @@ class Turn:
     text: str
     seq: int = 0
     progress: Progress = Progress.QUEUED
-    started_seq: int | None = None
     tools: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: asyncio.Future[Mapping[str, Any]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future(), repr=False
