@@ -117,6 +117,12 @@ def _typable(value: str) -> str:
     return value
 
 
+def _below(value: str) -> str:
+    if any(name in {"", ".", ".."} for name in value.split("/")):
+        raise ValueError("give a path below the working directory, its names separated by /")
+    return value
+
+
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiled)]
 Text = Annotated[str, Field(min_length=1)]
 Letter = Annotated[str, AfterValidator(_typable)]
@@ -135,6 +141,7 @@ class _Start(_Table):
     process_names: list[Text]
     data_directory: Text
     database: Text
+    agents_directory: Annotated[Text, AfterValidator(_below)]
     settings: dict[str, str | int | float | bool]
 
 
@@ -255,6 +262,7 @@ def _dialect(file: _File) -> Dialect:
         process_names=frozenset(file.start.process_names),
         data_directory=file.start.data_directory,
         database=file.start.database,
+        agents_directory=file.start.agents_directory,
         settings=dict(file.start.settings),
         prompt=re.compile(file.prompt.pattern),
         spinner_frames=tuple(file.spinner.frames),

@@ -69,10 +69,11 @@ from qpty.core.states import NotReadyError, QuestionMismatchError, State
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import AsyncGenerator, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 
     from qpty.agent.capture import CaptureWriter
     from qpty.agent.history import Exchange
+    from qpty.agent.observing import TerminalObserver
     from qpty.agent.spec import AgentSpec
     from qpty.core.deadlines import Deadlines
     from qpty.core.events import Answer, MenuRequested, PermissionRequested
@@ -131,6 +132,7 @@ class TerminalAgent:
         lines: int = 24,
         deadlines: Deadlines | None = None,
         capture: CaptureWriter | None = None,
+        observer: TerminalObserver | None = None,
     ) -> None:
         self.spec = spec
         self.directory = directory.resolve()
@@ -139,6 +141,8 @@ class TerminalAgent:
         self._lines = lines
         self._deadlines = deadlines
         self._capture = capture
+        self._observer = observer
+        self._screen_waiters: list[asyncio.Future[None]] = []
         self._record = ConversationRecord(spec.database, self.directory)
         self._machine: Machine | None = None
         self._child: PtyChild | None = None
@@ -190,6 +194,29 @@ class TerminalAgent:
         """What a person would see now."""
         return self._require_machine().terminal.snapshot()
 
+    @property
+    def screen_version(self) -> int:
+        """A number that is another one whenever something was drawn or the size changed."""
+        return self._require_machine().terminal.version
+
+    async def wait_for_screen(self, version: int) -> int:
+        """Wait until `screen_version` is another number than `version`, and return it.
+
+        Who looks at every change should pause in between: text that is typed changes the screen a thousand times a
+        second. Raises AgentGoneError once the process has ended, and `version` is its last screen's.
+        """
+        while (current := self.screen_version) == version:
+            if self._over:
+                raise AgentGoneError
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._screen_waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in self._screen_waiters:  # a viewer that left must not be kept until something changes
+                    self._screen_waiters.remove(waiter)
+        return current
+
     def describe(self) -> str:
         """Return where things stand, for a log when something waits for too long."""
         machine, child = self._machine, self._child
@@ -223,11 +250,13 @@ class TerminalAgent:
         )
         self._stand = WitnessStand(self._child, self.spec.dialect.process_names)
         self._resizing = Resizing(
-            _Window(self._machine, self._child, self._stand),
+            _Window(self._machine, self._child, self._stand, self._resized),
             columns=self._columns,
             lines=self._lines,
             call_later=self._loop.call_later,
         )
+        if self._observer is not None:
+            self._observer.started(columns=self._columns, lines=self._lines, now=self._loop.time())
         self._child.save_line_discipline()
         self._child.on_exit(self._child_exited)
         self._child.start_reading(self._readable)
@@ -386,7 +415,7 @@ class TerminalAgent:
             if not data:
                 break
             read += len(data)
-            self._receive(DataReceived(data=data, now=self._loop.time()))
+            self._print(data)
             if machine.suspended or self._throttled:
                 child.pause_reading()
                 return
@@ -436,10 +465,31 @@ class TerminalAgent:
         self._exit = status
         rest = child.read_rest()
         if rest:
-            self._receive(DataReceived(data=rest, now=self._loop.time()))
+            self._print(rest)
         self._receive(ProcessExited(code=status.code, signal=status.signal, now=self._loop.time()))
 
+    def _resized(self, columns: int, lines: int) -> None:
+        if self._observer is not None:
+            self._observer.resized(columns=columns, lines=lines, now=self._loop.time())
+        self._screen_changed()
+
+    def _screen_changed(self) -> None:
+        """Have everybody look who waits for the screen to change."""
+        waiters, self._screen_waiters = self._screen_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
     # -- the core
+
+    def _print(self, data: bytes) -> None:
+        """The terminal printed something."""
+        now = self._loop.time()
+        if self._observer is not None:
+            self._observer.output(data, now)
+        self._receive(DataReceived(data=data, now=now))
+        if self._screen_waiters:
+            self._screen_changed()
 
     def _receive(self, given: Input) -> None:
         outputs = self._require_machine().receive(given)
@@ -484,8 +534,11 @@ class TerminalAgent:
         self._finish()
 
     def _finish(self) -> None:
+        if not self._over and self._observer is not None and self._child is not None:
+            self._observer.ended(self._loop.time())
         self._over = True
         self._arrived.set()
+        self._screen_changed()
         if not self._started.done():
             self._started.cancel()
 
@@ -621,10 +674,13 @@ class TerminalAgent:
 class _Window:
     """What `Resizing` needs of the terminal: the child and the screen get each size together."""
 
-    def __init__(self, machine: Machine, child: PtyChild, stand: WitnessStand) -> None:
+    def __init__(
+        self, machine: Machine, child: PtyChild, stand: WitnessStand, resized: Callable[[int, int], None]
+    ) -> None:
         self._machine = machine
         self._child = child
         self._stand = stand
+        self._resized = resized
 
     @property
     def listens(self) -> bool:
@@ -638,6 +694,7 @@ class _Window:
         with suppress(TerminalClosedError):  # the end is on its way, and its last screen stays as it was
             self._child.resize(columns=columns, lines=lines)
             self._machine.resize(columns=columns, lines=lines)
+            self._resized(columns, lines)
 
     def remind(self) -> None:
         process_tree.send_signal(self._stand.main, signal.SIGWINCH)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from qpty.agent import process_tree
+from qpty.agent.agent_file import agent_file, agent_file_path
 from qpty.agent.driver import TerminalAgent
-from qpty.agent.errors import AgentError
 from qpty.agent.history import cut_document
+from qpty.agent.profile import Profile, ProfileError, with_instruction
 from qpty.agent.record import ConversationRecord
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
     from pathlib import Path
 
     from qpty.agent.history import Exchange
+    from qpty.agent.observing import TerminalObserver
     from qpty.agent.spec import AgentSpec
     from qpty.core.deadlines import Deadlines
     from qpty.core.events import Answer, Event, Exited, MenuRequested, PermissionRequested
@@ -30,77 +31,21 @@ if TYPE_CHECKING:
     from qpty.core.states import State
     from qpty.core.terminal import ScreenSnapshot
 
+__all__ = [
+    "SERVER_VARIABLE",
+    "Agent",
+    "AgentProvider",
+    "Profile",
+    "ProfileError",
+    "TerminalProvider",
+    "with_instruction",
+]
+
 SERVER_VARIABLE: Final = "QPTY_SERVER"
 """Marks every process of one data directory's server, so that the next server can end what a killed one left."""
 
 ORPHAN_ROUNDS: Final = 5
 """What forks while it is being ended is found in the next round."""
-
-_NAME: Final = re.compile(r"[A-Za-z0-9@_][A-Za-z0-9@_.:/-]{0,127}")
-
-
-class ProfileError(AgentError):
-    """A profile has a value that can't be an option of the command line; `field` and `value` say which."""
-
-    def __init__(self, field: str, value: str) -> None:
-        self.field = field
-        self.value = value
-        super().__init__(
-            f"{field} {value[:80]!r} is not a name: letters, digits and @ _ . : / - are, 128 of them at most"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """How an agent is started: its agent file's name, its model, and the tools that run without a question.
-
-    `trusted_tools` None leaves the CLI's own defaults; `trust_all_tools` lets every tool run unasked.
-    """
-
-    agent: str | None = None
-    model: str | None = None
-    trusted_tools: tuple[str, ...] | None = None
-    trust_all_tools: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what could be read as something else than a name. Raises ProfileError."""
-        for field, value in (("agent", self.agent), ("model", self.model)):
-            if value is not None and not _NAME.fullmatch(value):
-                raise ProfileError(field, value)
-        for tool in self.trusted_tools or ():
-            if not _NAME.fullmatch(tool):
-                raise ProfileError("trusted tool", tool)
-
-    def options(self) -> tuple[str, ...]:
-        """Return the options of the command line."""
-        options: list[str] = []
-        if self.agent is not None:
-            options += ["--agent", self.agent]
-        if self.model is not None:
-            options += ["--model", self.model]
-        if self.trust_all_tools:
-            options.append("--trust-all-tools")
-        elif self.trusted_tools is not None:
-            options.append(f"--trust-tools={','.join(self.trusted_tools)}")
-        return tuple(options)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values, absent ones left out."""
-        body: dict[str, Any] = {"agent": self.agent, "model": self.model}
-        body["trusted_tools"] = None if self.trusted_tools is None else list(self.trusted_tools)
-        body["trust_all_tools"] = self.trust_all_tools or None
-        return {name: value for name, value in body.items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> Profile:
-        """Return what `to_dict` gave. Raises ProfileError."""
-        tools = body.get("trusted_tools")
-        return cls(
-            agent=body.get("agent"),
-            model=body.get("model"),
-            trusted_tools=None if tools is None else tuple(tools),
-            trust_all_tools=bool(body.get("trust_all_tools", False)),
-        )
 
 
 class Agent(Protocol):
@@ -127,6 +72,13 @@ class Agent(Protocol):
     @property
     def screen(self) -> ScreenSnapshot:
         """What a person would see now."""
+
+    @property
+    def screen_version(self) -> int:
+        """A number that is another one whenever the screen has changed."""
+
+    async def wait_for_screen(self, version: int) -> int:
+        """Wait until the version is another one, and return it. Raises AgentGoneError when none will come."""
 
     async def start(self) -> None:
         """Start, and wait for the first prompt."""
@@ -163,14 +115,32 @@ class Agent(Protocol):
 
 
 class AgentProvider(Protocol):
-    """Makes agents, and knows the conversations that they recorded. The blocking methods are for a thread."""
+    """Makes agents, and knows the conversations that they recorded. The blocking methods are for a thread.
+
+    Who starts an agent first puts the profile's `files` into its directory, each time: a tool may have changed them.
+    """
 
     @property
     def kind(self) -> str:
         """Which agent it is."""
 
-    def agent(self, profile: Profile, directory: Path, *, columns: int, lines: int) -> Agent:
-        """Make an agent that is not started."""
+    @property
+    def own_files(self) -> Collection[str]:
+        """The paths that `files` may name, whatever the profile: a directory with nothing else in it is empty."""
+
+    def files(self, profile: Profile) -> Mapping[str, bytes]:
+        """Give what has to be in the agent's directory when it is started: relative paths and contents."""
+
+    def agent(
+        self,
+        profile: Profile,
+        directory: Path,
+        *,
+        columns: int,
+        lines: int,
+        observer: TerminalObserver | None = None,
+    ) -> Agent:
+        """Make an agent that is not started; `observer` is told what its terminal shows."""
 
     def continues(self, directory: Path, mark: RecordMark) -> bool:
         """Whether the recorded conversation is the marked one."""
@@ -195,8 +165,27 @@ class TerminalProvider:
         """`q`, `kiro-cli` or `demo`."""
         return self.spec.kind
 
-    def agent(self, profile: Profile, directory: Path, *, columns: int, lines: int) -> TerminalAgent:
-        """Make an agent; it isn't started."""
+    @property
+    def own_files(self) -> Collection[str]:
+        """The agent file that has a session's system prompt."""
+        return (agent_file_path(self.spec.dialect.agents_directory),)
+
+    def files(self, profile: Profile) -> Mapping[str, bytes]:
+        """Give the agent file of a profile with a system prompt; `--agent` names it."""
+        if profile.system_prompt is None:
+            return {}
+        return {agent_file_path(self.spec.dialect.agents_directory): agent_file(profile.system_prompt)}
+
+    def agent(
+        self,
+        profile: Profile,
+        directory: Path,
+        *,
+        columns: int,
+        lines: int,
+        observer: TerminalObserver | None = None,
+    ) -> TerminalAgent:
+        """Make an agent; it isn't started. The profile's `files` must be in the directory when it is."""
         return TerminalAgent(
             self.spec,
             directory=directory,
@@ -204,6 +193,7 @@ class TerminalProvider:
             columns=columns,
             lines=lines,
             deadlines=self._deadlines,
+            observer=observer,
         )
 
     def continues(self, directory: Path, mark: RecordMark) -> bool:

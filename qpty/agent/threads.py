@@ -55,6 +55,14 @@ async def all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
         )  # for those callbacks: from Python 3.12 on, gathering what has ended lets nobody else run
 
 
+async def cancelled(*tasks: asyncio.Task[Any] | None) -> None:
+    """Cancel tasks and wait until they have ended, however they do; None stands for none."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
 def report_failure(task: asyncio.Task[Any], message: str) -> None:
     """Tell the loop's exception handler how an ended task failed that nobody awaits; nothing if it didn't."""
     if not task.cancelled() and (error := task.exception()) is not None:

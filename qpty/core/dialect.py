@@ -52,6 +52,7 @@ class Dialect:
     process_names: frozenset[str]
     data_directory: str
     database: str
+    agents_directory: str
     settings: Mapping[str, object]
 
     # the line editor

@@ -76,6 +76,7 @@ class Terminal:
         "_lifter",
         "_outstanding",
         "_screen",
+        "_shown",
         "_tokeniser",
         "_waiting",
         "bracketed_paste",
@@ -89,6 +90,7 @@ class Terminal:
         self._screen = Screen(columns, lines)
         self._waiting: list[str] = []
         self._outstanding = 0
+        self._shown: dict[int, tuple[list[Char], bool, tuple[Run, ...]]] = {}  # what the last snapshot had of each line
         self.bracketed_paste = False
         self.version = 0
 
@@ -152,17 +154,27 @@ class Terminal:
         self.version += 1
 
     def snapshot(self) -> ScreenSnapshot:
-        """The screen as a value to keep or send."""
+        """The screen as a value to keep or send. A line that is as it was in the last one costs very little."""
         screen = self.screen
+        for y in [y for y in self._shown if y >= screen.lines]:
+            del self._shown[y]
         return ScreenSnapshot(
             columns=screen.columns,
             lines=screen.lines,
             cursor_column=screen.cursor.x,
             cursor_line=screen.cursor.y,
             cursor_hidden=screen.cursor.hidden,
-            rows=tuple(tuple(_runs(screen.cells(y), screen.reversed)) for y in range(screen.lines)),
+            rows=tuple(self._row(y) for y in range(screen.lines)),
             title=screen.title,
         )
+
+    def _row(self, y: int) -> tuple[Run, ...]:
+        screen = self._screen
+        line, shown = screen.buffer[y], self._shown.get(y)
+        if shown is None or shown[0] != line or shown[1] != screen.reversed:
+            shown = (line.copy(), screen.reversed, tuple(_runs(screen.cells(y), screen.reversed)))
+            self._shown[y] = shown
+        return shown[2]
 
 
 def _look(cell: Char) -> tuple[str, str, bool, bool, bool, bool]:

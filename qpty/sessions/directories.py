@@ -35,7 +35,7 @@ from qpty.sessions.file_steps import DIRECTORY_MODE, Root, hold, kind_of, look, 
 from qpty.sessions.file_walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
 COUNTED_ENTRIES: Final = 10_000
@@ -76,8 +76,10 @@ class SessionDirectoryManager:
     """The directories of all sessions, in the directory `base`, which is made (mode 0700) if it is missing.
 
     `in_use` gives the ids of sessions whose directories no cleaning may touch. It is asked right before each one is
-    removed, from the thread that cleans; an id must be in it before work in its directory begins. `now` is the clock,
-    in seconds since the epoch. `remove_timeout` is how many seconds the removal of one directory may take.
+    removed, from the thread that cleans; an id must be in it before work in its directory begins. `own_files` are
+    relative paths of files that we put there ourselves, and again whenever they are needed: a directory that has
+    nothing else in it is empty. `now` is the clock, in seconds since the epoch. `remove_timeout` is how many seconds
+    the removal of one directory may take.
 
     All methods block; call them through `asyncio.to_thread`. They may be called from several threads at once. All
     raise `BaseDirectoryError` if `base` can't be used, and `SessionDirectoryError`s, among them `SessionIdError` for
@@ -89,11 +91,13 @@ class SessionDirectoryManager:
         base: Path,
         *,
         in_use: Callable[[], Collection[str]] = tuple,
+        own_files: Collection[str] = (),
         now: Callable[[], float] = time.time,
         remove_timeout: float = 60.0,
     ) -> None:
         self._base = base.absolute()
         self._in_use = in_use
+        self._own = tuple(tuple(os.fsencode(name) for name in path.split("/")) for path in own_files)
         self._now = now
         self._remove_timeout = remove_timeout
         with self._base_errors():
@@ -158,13 +162,13 @@ class SessionDirectoryManager:
                 look(root.descriptor, session_id, mount=root.mount)
             except FileNotFoundError:
                 return True
-            return _is_empty(root, session_id)
+            return _is_empty(root, session_id, self._own)
 
     def remove_if_empty(self, session_id: str) -> bool:
         """Remove the session's directory if there is nothing in it, in one step; whether it is gone now."""
         self.path(session_id)
         with self._held_base() as root, directory_errors(session_id):
-            return _rmdir(root, session_id) or not (self._base / session_id).exists()
+            return _rmdir(root, session_id, self._own) or not (self._base / session_id).exists()
 
     def list_session_directories(self) -> list[SessionDirectoryInfo]:
         """Every session's directory, sorted by id."""
@@ -190,7 +194,9 @@ class SessionDirectoryManager:
         with self._held_base() as root:
             for session_id in self._session_ids(root):
                 with directory_errors(session_id):
-                    if _is_empty(root, session_id) and session_id not in self._in_use() and _rmdir(root, session_id):
+                    if not _is_empty(root, session_id, self._own) or session_id in self._in_use():
+                        continue
+                    if _rmdir(root, session_id, self._own):
                         removed.append(session_id)
         return removed
 
@@ -371,8 +377,13 @@ def _exists(root: Root, name: str) -> bool:
     return True
 
 
-def _rmdir(root: Root, name: str) -> bool:
-    """Remove a directory if it is empty, in one step; whether that happened. Raises `OSError`."""
+def _rmdir(root: Root, name: str, own: Collection[tuple[bytes, ...]]) -> bool:
+    """Remove a directory if it is empty but for our own files; whether that happened. Raises `OSError`.
+
+    The last step fails if there is anything else by then. Our own files may be gone in that case.
+    """
+    if own and _is_empty(root, name, own):
+        _remove_own(root, name, own)
     try:
         os.rmdir(name, dir_fd=root.descriptor)
     except OSError as error:
@@ -382,14 +393,48 @@ def _rmdir(root: Root, name: str) -> bool:
     return True
 
 
-def _is_empty(root: Root, name: str) -> bool:
-    """Whether a directory is there and has nothing in it, as far as we may look. Raises `OSError`."""
+def _remove_own(root: Root, name: str, own: Collection[tuple[bytes, ...]]) -> None:
+    """Remove our own files from a directory, and the directories on the way to them, as far as they are empty."""
+    for path in own:
+        for depth in range(len(path), 0, -1):
+            try:
+                parent = _descend(root, (os.fsencode(name), *path[: depth - 1]))
+            except OSError:  # there is no such directory
+                continue
+            try:
+                if depth == len(path):
+                    os.unlink(path[depth - 1], dir_fd=parent)
+                else:
+                    os.rmdir(path[depth - 1], dir_fd=parent)
+            except OSError:  # it is gone, or something else is in it: the caller's own step says so
+                continue
+            finally:
+                os.close(parent)
+
+
+def _descend(root: Root, names: Sequence[bytes]) -> int:
+    """Hold the directory that names lead to, never by a link. The caller closes it. Raises `OSError`."""
+    current = os.dup(root.descriptor)
+    for name in names:
+        try:
+            held, _ = hold(current, name, mount=root.mount)
+        finally:
+            os.close(current)
+        current = held
+    return current
+
+
+def _is_empty(root: Root, name: str, own: Collection[tuple[bytes, ...]]) -> bool:
+    """Whether a directory is there and has nothing but our own files in it, as far as we may look. Raises `OSError`."""
     try:
         held, _ = hold(root.descriptor, name, mount=root.mount)
     except FileNotFoundError:
         return False
+    ours = {path[:depth] for path in own for depth in range(1, len(path) + 1)}
     try:
-        return not any(True for _ in Walk(held, mount=root.mount, max_entries=1, recursive=False))
+        walk = Walk(held, mount=root.mount, max_entries=len(ours) + 1, recursive=bool(ours))
+        with closing(iter(walk)) as entries:
+            return all(found.names in ours for found in entries) and not (walk.truncated or walk.unreadable)
     except (PermissionError, NotADirectoryError, FileNotFoundError):  # or removed while it is held
         return False
     finally:

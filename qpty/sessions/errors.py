@@ -10,6 +10,7 @@ SessionsError
 ├── NoCapacityError             .retry_after: every worker is in use, and stayed so
 ├── AgentUnavailableError       .code .detail .retry_after: the agent does not start
 ├── NotLiveError                .session_id: what needs a live terminal came to a hibernated session
+├── NoRecordingError            .session_id .why: there is nothing to play
 ├── ValueRefusedError           .field .why: a title, a size, an owner or the like that can't be
 ├── JournalFailedError          .session_id: the database refused this session's events for good
 ├── CursorError                 .cursor: a page was asked for with something that isn't a cursor
@@ -100,6 +101,15 @@ class NotLiveError(SessionsError):
     def __init__(self, session_id: str) -> None:
         super().__init__(f"session {session_id} has no live terminal: a message to it starts one")
         self.session_id = session_id
+
+
+class NoRecordingError(SessionsError):
+    """There is no recording of the session's terminal, for the reason in `why`."""
+
+    def __init__(self, session_id: str, why: str) -> None:
+        super().__init__(f"session {session_id} has no recording: {why}")
+        self.session_id = session_id
+        self.why = why
 
 
 class ValueRefusedError(SessionsError):

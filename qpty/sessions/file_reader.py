@@ -13,7 +13,7 @@ from qpty.sessions.file_paths import path_text
 from qpty.sessions.file_steps import held_directory, held_root, hold, in_thread, kind_of, reopen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -55,7 +55,7 @@ class FileReader:
     ) -> None:
         await in_thread(self._close)
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to before `stop` (None or more than the size: to the end), ≤ 256 KiB each time.
 
         Raises `FileRangeError` at once if that isn't part of the file, and while iterating `FileChangedError` if the
@@ -66,7 +66,7 @@ class FileReader:
             raise FileRangeError(self.path, self.size)
         return self._chunks(start, end)
 
-    async def _chunks(self, start: int, end: int) -> AsyncIterator[bytes]:
+    async def _chunks(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         position = start
         while position < end:
             data = await in_thread(self._read, position, min(CHUNK_BYTES, end - position))

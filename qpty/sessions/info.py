@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
-    """One session. Times are seconds since the epoch; `last_seq` is the number of its newest event.
+    """One session. Times are seconds since the epoch.
 
-    `state` is `hibernated`, `waiting` (for a worker) or a state of the terminal; `turn_id` the turn that is prepared or
-    runs; `queued` how many messages wait behind it; `question` the open question as the journal has it.
+    `last_seq` is the number of the newest event that readers may have; None in a list, where nobody uses the session
+    now: ask for that one. `state` is `hibernated`, `waiting` (for a worker) or a state of the terminal; `turn_id` is
+    the turn that is prepared or runs; `queued` how many messages wait behind it; `question` the open question as the
+    journal has it.
     """
 
     id: str
@@ -33,6 +35,7 @@ class SessionInfo:
     columns: int
     lines: int
     message_count: int
+    last_seq: int | None = None
     turn_id: str | None = None
     queued: int = 0
     question: Mapping[str, Any] | None = None

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final
 from qpty.agent.driver import AgentStartError
 from qpty.agent.errors import AgentError
 from qpty.sessions.errors import AgentUnavailableError
+from qpty.sessions.file_errors import FileError
+from qpty.sessions.files import ConfinedDirectory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from qpty.agent.provider import Agent, AgentProvider, Profile
     from qpty.core.errors import QptyError
+    from qpty.sessions.recording import Recordings
 
 FIRST_PAUSE: Final = 0.25
 LAST_PAUSE: Final = 30.0
@@ -31,10 +34,14 @@ DETAIL_CHARACTERS: Final = 2_000
 
 
 class Launcher:
-    """Starts agents of one provider. Failures in a row are counted by profile: a broken one doesn't delay others."""
+    """Starts agents of one provider. Failures in a row are counted by profile: a broken one doesn't delay others.
 
-    def __init__(self, provider: AgentProvider) -> None:
+    The name of an agent's directory is its session's id, and so its recording's.
+    """
+
+    def __init__(self, provider: AgentProvider, recordings: Recordings | None = None) -> None:
         self._provider = provider
+        self._recordings = recordings
         self._failures: OrderedDict[Profile, tuple[int, float]] = OrderedDict()
 
     async def launch(self, profile: Profile, directory: Path, *, columns: int, lines: int, attempts: int) -> Agent:
@@ -43,7 +50,11 @@ class Launcher:
             pause = self._pause(profile)
             if pause > 0:
                 await asyncio.sleep(pause)
-            agent = self._provider.agent(profile, directory, columns=columns, lines=lines)
+            await self._put_files(profile, directory)
+            observer = None
+            if self._recordings is not None:
+                observer = await self._recordings.recorder(directory.name, columns=columns, lines=lines)
+            agent = self._provider.agent(profile, directory, columns=columns, lines=lines, observer=observer)
             try:
                 await agent.start()
             except AgentStartError as error:
@@ -60,6 +71,14 @@ class Launcher:
                 self._failures.pop(profile, None)
                 return agent
         raise AssertionError("unreachable: the last attempt raises")
+
+    async def _put_files(self, profile: Profile, directory: Path) -> None:
+        """Write what the agent finds in its directory, over whatever its tools made of it; never through a link."""
+        for path, content in self._provider.files(profile).items():
+            try:
+                await ConfinedDirectory(directory).write(path, content)
+            except FileError as error:
+                raise AgentUnavailableError("unknown", f"{path} could not be written: {error}") from error
 
     def crashed(self, profile: Profile, error: QptyError) -> AgentUnavailableError:
         """Count a crash after the start, and before any message, as a failed start."""

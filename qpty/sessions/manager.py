@@ -24,21 +24,23 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from qpty.agent.provider import Profile
-from qpty.agent.threads import all_ended
+from qpty.agent.threads import all_ended, in_thread
 from qpty.sessions.checkpoints import Checkpoints
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.directories import SessionDirectoryManager
-from qpty.sessions.errors import ClosingError, CursorError, SessionNotFoundError
+from qpty.sessions.errors import ClosingError, CursorError, NoRecordingError, SessionNotFoundError
 from qpty.sessions.expiry import Expiry, Swept
 from qpty.sessions.file_errors import DirectoryError
-from qpty.sessions.files import ConfinedDirectory
+from qpty.sessions.files import ConfinedDirectory, FileLimits
 from qpty.sessions.forking import fork_of
 from qpty.sessions.info import PoolInfo, SessionInfo, SessionPage
 from qpty.sessions.launching import Launcher
 from qpty.sessions.limits import check_owner, check_size, check_title
 from qpty.sessions.pool import Worker, WorkerPool
+from qpty.sessions.recording import Recordings
 from qpty.sessions.recovery import Recovery, recover
 from qpty.sessions.revival import Reviver
+from qpty.sessions.screen_feed import MAX_RATE, screen_updates
 from qpty.sessions.session import Services, Session
 from qpty.sessions.turns import new_id
 from qpty.storage.rows import SessionCursor, SessionRow
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from qpty.core.terminal import ScreenSnapshot
     from qpty.sessions.forking import Fork
     from qpty.sessions.journal import JournalEvent
+    from qpty.sessions.screen_feed import ScreenUpdate
     from qpty.sessions.turns import Turn
     from qpty.storage.database import Database
     from qpty.storage.rows import MessageRow, TurnRow
@@ -72,7 +75,11 @@ T = TypeVar("T")
 
 
 class SessionManager:
-    """Sessions, their pool and their cleaning. All methods are of the event loop's thread."""
+    """Sessions, their pool and their cleaning. All methods are of the event loop's thread.
+
+    `base` is where the sessions' directories are, `recordings` where it is kept what their terminals showed (None:
+    nowhere). `default_profile` is the profile of sessions that are created without one, and of warm workers.
+    """
 
     def __init__(
         self,
@@ -80,18 +87,24 @@ class SessionManager:
         database: Database,
         *,
         base: Path,
+        recordings: Path | None = None,
+        default_profile: Profile | None = None,
         config: SessionsConfig | None = None,
         checkpoints: Checkpoints | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config or SessionsConfig()
         self.database = database
-        self.directories = SessionDirectoryManager(base, in_use=self._live_ids)
+        self.default_profile: Final = default_profile or Profile()
+        self.directories = SessionDirectoryManager(base, in_use=self._live_ids, own_files=provider.own_files)
         self._provider = provider
         self._checkpoints = checkpoints or Checkpoints()
         self._clock = clock
-        self._launcher = Launcher(provider)
-        self._pool = WorkerPool(self.config, start_warm=self._start_warm)
+        self._recordings = (
+            None if recordings is None else Recordings(recordings, limit=self.config.recording_bytes, clock=clock)
+        )
+        self._launcher = Launcher(provider, self._recordings)
+        self._pool = WorkerPool(self.config, start_warm=self._start_warm, clear_away=self._clear_warm)
         self._services = Services(
             database=database,
             pool=self._pool,
@@ -122,12 +135,26 @@ class SessionManager:
         database: Database,
         *,
         base: Path,
+        recordings: Path | None = None,
+        default_profile: Profile | None = None,
         config: SessionsConfig | None = None,
         checkpoints: Checkpoints | None = None,
         clock: Callable[[], float] = time.time,
     ) -> SessionManager:
-        """Make a manager, mend what an earlier server left, and begin to work."""
-        manager = cls(provider, database, base=base, config=config, checkpoints=checkpoints, clock=clock)
+        """Make a manager, mend what an earlier server left, and begin to work.
+
+        Raises OSError if there is no place for recordings.
+        """
+        manager = cls(
+            provider,
+            database,
+            base=base,
+            recordings=recordings,
+            default_profile=default_profile,
+            config=config,
+            checkpoints=checkpoints,
+            clock=clock,
+        )
         try:
             await manager.start()
         except BaseException:
@@ -136,7 +163,12 @@ class SessionManager:
         return manager
 
     async def start(self) -> Recovery:
-        """Mend what an earlier server left, then start warm workers and the cleaning."""
+        """Mend what an earlier server left, then start warm workers and the cleaning.
+
+        Raises OSError if there is no place for recordings.
+        """
+        if self._recordings is not None:
+            await self._recordings.start()
         recovery = await recover(self, self._provider)
         _log.info("what an earlier server left was mended: %s", recovery)
         self._pool.keep_warm()
@@ -152,6 +184,8 @@ class SessionManager:
         await all_ended(self._tasks)
         await asyncio.gather(*(session.close() for session in self.loaded()))
         await self._pool.close()
+        if self._recordings is not None:
+            await self._recordings.close()
 
     # -- sessions
 
@@ -165,7 +199,10 @@ class SessionManager:
         columns: int = 80,
         lines: int = 24,
     ) -> SessionInfo:
-        """Create a session; durable when this returns. It has a warm worker if there is one of its profile and size."""
+        """Create a session; durable when this returns. It has a warm worker if there is one of its profile and size.
+
+        Without a profile it has `default_profile`.
+        """
         if self._closing:
             raise ClosingError
         check_owner("owner", owner)
@@ -173,7 +210,7 @@ class SessionManager:
         check_size(columns=columns, lines=lines)
         if account is not None:
             check_owner("account", account)
-        return await self._owned(self._create(owner, profile or Profile(), title, account, columns, lines))
+        return await self._owned(self._create(owner, profile or self.default_profile, title, account, columns, lines))
 
     async def _create(
         self, owner: str, profile: Profile, title: str | None, account: str | None, columns: int, lines: int
@@ -218,7 +255,11 @@ class SessionManager:
 
     async def get(self, session_id: str, *, owner: str | None = None) -> SessionInfo:
         """Return one session. Raises SessionNotFoundError."""
-        return self._info(await self._row(session_id, owner))
+        row = await self._row(session_id, owner)
+        if session_id in self._sessions:
+            return self._info(row)
+        _, last_seq = await self.database.journal_bounds(session_id)
+        return self._info(row, last_seq=last_seq)
 
     async def list_sessions(
         self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None
@@ -297,7 +338,18 @@ class SessionManager:
         """Remove what is left of a session that is marked as deleted and has no worker."""
         await asyncio.to_thread(self.directories.remove, session_id)
         self._checkpoints("directory.removed", session_id)
+        await self.forget_recording(session_id)
         await self.database.writer.write(delete_session(session_id))
+
+    async def forget_recording(self, session_id: str) -> None:
+        """Remove what was recorded of a session that has no worker."""
+        if self._recordings is not None:
+            await self._recordings.remove(session_id)
+
+    async def clean_recordings(self) -> None:
+        """Remove the recordings that belong to no session. Only before any worker is started."""
+        if self._recordings is not None:
+            await self._recordings.clean(self.database.known_ids)
 
     async def fork(self, session_id: str, *, turn_id: str | None = None, owner: str | None = None) -> SessionInfo:
         """Create a session that goes on from the end of a completed turn; the newest one, if none is named.
@@ -353,6 +405,30 @@ class SessionManager:
         """Return what a person would see on the live terminal. Raises NotLiveError."""
         return (await self._session(session_id, owner)).screen
 
+    async def screen_updates(
+        self, session_id: str, *, owner: str | None = None, max_rate: float = MAX_RATE
+    ) -> AsyncGenerator[ScreenUpdate, None]:
+        """Yield the screen, then what changes in it, at most `max_rate` times a second; see `screen_feed`.
+
+        Ends when the session is deleted, or the server stops. Raises SessionNotFoundError.
+        """
+        session = await self._session(session_id, owner)
+        async with aclosing(screen_updates(session, max_rate=max_rate)) as updates:
+            async for update in updates:
+                yield update
+
+    async def recording(self, session_id: str, *, owner: str | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield what was recorded of the session's terminal up to now, as one asciicast, at most 64 KiB at a time.
+
+        Raises SessionNotFoundError and NoRecordingError before the first.
+        """
+        await self._row(session_id, owner)
+        if self._recordings is None:
+            raise NoRecordingError(session_id, "this server records nothing")
+        async with aclosing(self._recordings.read(session_id)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
     async def events(
         self, session_id: str, *, after: int = 0, owner: str | None = None
     ) -> AsyncGenerator[JournalEvent, None]:
@@ -376,7 +452,9 @@ class SessionManager:
         row = await self.database.turn(turn_id)
         return row if row is not None and row.session_id == session_id else None
 
-    async def files(self, session_id: str, *, owner: str | None = None) -> ConfinedDirectory:
+    async def files(
+        self, session_id: str, *, owner: str | None = None, limits: FileLimits | None = None
+    ) -> ConfinedDirectory:
         """Return the session's files. A session from before directories gets one now. Raises SessionNotFoundError."""
         row = await self._row(session_id, owner)
         path, made = await asyncio.to_thread(self.directories.ensure, session_id)
@@ -385,7 +463,7 @@ class SessionManager:
             raise SessionNotFoundError(session_id)
         if row.directory is None:
             await self.database.writer.write(update_session(session_id, directory=session_id))
-        return ConfinedDirectory(path)
+        return ConfinedDirectory(path, limits=limits or FileLimits())
 
     async def describe(self, session_id: str) -> str:
         """Return where things stand, for a log when something waits for too long."""
@@ -440,6 +518,9 @@ class SessionManager:
         last_turn = await self.database.last_turn(row.id)
         last = await self.database.events(row.id, after=bounds[1] - 1, limit=1)
         session = Session(row, self._services, bounds=bounds, last_turn=last_turn)
+        replaced = self._sessions.get(row.id)
+        if replaced is not None:
+            replaced.live.close()
         self._sessions[row.id] = session
         if last and json.loads(last[0][1]).get("state") != session.state:
             session.say_state()  # whoever was killed could not
@@ -478,7 +559,7 @@ class SessionManager:
             raise SessionNotFoundError(session_id)
         return session
 
-    def _info(self, row: SessionRow) -> SessionInfo:
+    def _info(self, row: SessionRow, *, last_seq: int | None = None) -> SessionInfo:
         session = self._sessions.get(row.id)
         row = session.row if session is not None else row
         turn = session.current if session is not None else None
@@ -497,6 +578,7 @@ class SessionManager:
             columns=row.columns,
             lines=row.lines,
             message_count=row.message_count,
+            last_seq=session.journal.durable_seq if session is not None else last_seq,
             turn_id=turn.id if turn is not None else None,
             queued=session.queued if session is not None else 0,
             question=session.question if session is not None else None,
@@ -512,17 +594,27 @@ class SessionManager:
         """Start a worker in the directory of an id that isn't handed out yet."""
         session_id = new_id()
         self._warm_ids.add(session_id)
-        profile = Profile()
+        profile = self.default_profile
         try:
             directory = await asyncio.to_thread(self.directories.create, session_id)
             agent = await self._launcher.launch(profile, directory, columns=80, lines=24, attempts=1)
         except BaseException:
             await asyncio.to_thread(self.directories.remove, session_id)
+            await self.forget_recording(session_id)
             self._warm_ids.discard(session_id)
             raise
         worker = Worker(agent=agent, profile=profile, directory=directory)
         worker.watch = asyncio.get_running_loop().create_task(self._watch(worker), name=f"warm worker {session_id}")
         return worker
+
+    async def _clear_warm(self, worker: Worker) -> None:
+        """Remove what a warm worker leaves that no session got; a directory in which something was written stays."""
+        session_id = worker.directory.name
+        try:
+            await in_thread(self.directories.remove_if_empty, session_id)
+        except DirectoryError as error:
+            _log.warning("the directory of warm worker %s could not be removed: %s", session_id, error)
+        await self.forget_recording(session_id)
 
     async def _watch(self, worker: Worker) -> None:
         """Tell the pool when a warm worker dies; forget its id, whatever ended it."""

@@ -79,11 +79,21 @@ class Worker:
 
 
 class WorkerPool:
-    """Places for workers, and who gets them. All methods are of the event loop's thread."""
+    """Places for workers, and who gets them. All methods are of the event loop's thread.
 
-    def __init__(self, config: SessionsConfig, *, start_warm: Callable[[], Awaitable[Worker]] | None = None) -> None:
+    `start_warm` starts a worker for the stock; `clear_away` removes what one leaves that no session got.
+    """
+
+    def __init__(
+        self,
+        config: SessionsConfig,
+        *,
+        start_warm: Callable[[], Awaitable[Worker]] | None = None,
+        clear_away: Callable[[Worker], Awaitable[None]] | None = None,
+    ) -> None:
         self._config = config
         self._start_warm = start_warm
+        self._clear_away = clear_away
         self._admission: Admission[Ticket] = Admission(config.max_workers)
         self._places = config.max_workers
         self._place_waiters: deque[asyncio.Future[None]] = deque()
@@ -335,7 +345,8 @@ class WorkerPool:
         """End a worker that no session has, and free its place."""
         try:
             await worker.agent.close()
-            _remove_if_empty(worker.directory)
+            if self._clear_away is not None:
+                await self._clear_away(worker)
         finally:
             self.give_up_place(worker)
 
@@ -352,11 +363,3 @@ class WorkerPool:
         while self._warm:
             await self.retire(self._warm.popleft())
         await all_ended(self._tasks)
-
-
-def _remove_if_empty(directory: Path) -> None:
-    """Remove a directory that no session got; one in which something was written stays."""
-    try:
-        directory.rmdir()
-    except OSError:
-        return

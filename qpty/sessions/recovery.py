@@ -1,7 +1,7 @@
 """After a server ended, in whatever way: what the next one does before it takes anything new.
 
 1. End every process that the earlier one left behind: two agents in one directory would overwrite each other's record.
-2. Finish deletions that were begun.
+2. Finish deletions that were begun; recordings of no session go.
 3. A turn that was running ends as `worker_lost`: nobody knows what became of it, and it is never sent again.
 4. A message that waited in a queue waits again: nothing of it was typed.
 5. Directories of ids that were never handed out (warm workers) go, if they are empty.
@@ -43,6 +43,7 @@ async def recover(manager: SessionManager, provider: AgentProvider) -> Recovery:
     except DirectoryError as error:  # one directory must not keep every session from its owner
         _log.warning("what earlier removals left could not all be removed: %s", error)
     deletions = await manager.finish_deletions()
+    await manager.clean_recordings()
     lost = queued = 0
     by_session: dict[str, list[TurnRow]] = {}
     for turn in await manager.database.unfinished_turns():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from qpty.agent.profile import Profile
     from qpty.agent.spec import AgentSpec
     from qpty.core.deadlines import Deadlines
     from qpty.sessions.checkpoints import Checkpoints
@@ -42,18 +43,28 @@ async def running_sessions(
     config: SessionsConfig | None = None,
     deadlines: Deadlines | None = None,
     checkpoints: Checkpoints | None = None,
+    default_profile: Profile | None = None,
 ) -> AsyncIterator[SessionManager]:
     """Run the sessions of one data directory, which nobody else may use meanwhile.
 
-    `base` is where the session directories are; the database is `qpty.db` in the data directory unless `database_url`
-    names another. Raises DataDirectoryInUseError, the errors of `Database.open` and of `SessionDirectoryManager`.
+    `base` is where the session directories are; recordings are in the data directory, and so is the database, as
+    `qpty.db`, unless `database_url` names another. `default_profile` is that of sessions created without one. Raises
+    DataDirectoryInUseError, the errors of `Database.open` and of `SessionDirectoryManager`, and OSError.
     """
     lock = await asyncio.to_thread(DataLock, data_directory)
     try:
         database = await Database.open(database_url or f"sqlite:///{(data_directory / 'qpty.db').absolute()}")
         try:
             provider = TerminalProvider(spec, server_id=lock.server_id, deadlines=deadlines)
-            manager = await SessionManager.open(provider, database, base=base, config=config, checkpoints=checkpoints)
+            manager = await SessionManager.open(
+                provider,
+                database,
+                base=base,
+                recordings=data_directory / "recordings",
+                default_profile=default_profile,
+                config=config,
+                checkpoints=checkpoints,
+            )
             settle_memory()
             try:
                 yield manager

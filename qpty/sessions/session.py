@@ -55,6 +55,7 @@ from qpty.sessions.file_errors import DirectoryError
 from qpty.sessions.journal import Journal
 from qpty.sessions.launching import FINAL_CODES
 from qpty.sessions.limits import check_size, check_title
+from qpty.sessions.live_agent import LiveAgent
 from qpty.sessions.pool import Worker
 from qpty.sessions.turns import Progress, Turn, new_id
 from qpty.storage.errors import StorageError
@@ -125,6 +126,7 @@ class Session:
             max_bytes=services.config.journal_bytes,
             clock=services.clock,
         )
+        self.live = LiveAgent()
         self._turn_position = last_turn
         self._queue: deque[Turn] = deque()
         self._unfinished: list[Turn] = []
@@ -329,6 +331,7 @@ class Session:
     async def close(self) -> None:
         """Stop: the running turn fails as `worker_lost`, queued ones stay for the next start."""
         self.refuse()
+        self.live.close()
         await self._stop("worker_lost", STOPPED)
         for turn in (*self._unfinished, *self._queue):
             turn.abandon(ClosingError())
@@ -342,6 +345,7 @@ class Session:
         """Stop for good: nothing of it will be written any more."""
         self._closing = self._condemned = self._deleted = True
         self.journal.discard()
+        self.live.close()
         turns = [turn for turn in (self._current, *self._queue) if turn is not None]
         self._queue.clear()
         await self._stop("worker_lost", "The session was deleted.")
@@ -534,6 +538,7 @@ class Session:
         worker.hibernate = self._hibernate
         worker.agent.discard_events()
         self._worker = worker
+        self.live.set(worker.agent)
         self._spawn(self._pump(worker))
 
     def _let_go(self, turn: Turn) -> None:
@@ -571,6 +576,7 @@ class Session:
         finally:
             if self._worker is worker:
                 self._worker = None
+                self.live.set(None)
             if self._preparing is None:
                 self._publish_state("hibernated")
             worker.gone.set()

@@ -96,6 +96,13 @@ def test_the_prompts_of_q_are_known(text: str, is_prompt: bool) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "key", "line", "reason"),
     [
+        (
+            '".amazonq/cli-agents"',
+            '"../agents"',
+            "start.agents_directory",
+            "agents_directory",
+            "below the working directory",
+        ),
         ("colour = 10", "colour = 256", "answer.colour", "colour = 10", "less than or equal to 255"),
         ("colour = 10", 'colour = "green"', "answer.colour", "colour = 10", "valid integer"),
         ("header_colour = 13", "header_colour = -1", "tool.header_colour", "header_colour", "greater than or equal"),

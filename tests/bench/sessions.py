@@ -54,6 +54,7 @@ from tests.bench._terminals import BenchmarkError, delays, percentile, typist
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from qpty.agent.observing import TerminalObserver
     from qpty.agent.spec import AgentSpec
     from qpty.sessions.journal import Journal
     from qpty.sessions.turns import Turn
@@ -101,11 +102,19 @@ class MixedProvider(TerminalProvider):
         super().__init__(demo, server_id=server_id)
         self._typists = TerminalProvider(typing, server_id=server_id)
 
-    def agent(self, profile: Profile, directory: Path, *, columns: int, lines: int) -> TerminalAgent:
+    def agent(
+        self,
+        profile: Profile,
+        directory: Path,
+        *,
+        columns: int,
+        lines: int,
+        observer: TerminalObserver | None = None,
+    ) -> TerminalAgent:
         """Make an agent; it isn't started."""
         if profile == TYPIST:
-            return self._typists.agent(profile, directory, columns=columns, lines=lines)
-        return super().agent(profile, directory, columns=columns, lines=lines)
+            return self._typists.agent(profile, directory, columns=columns, lines=lines, observer=observer)
+        return super().agent(profile, directory, columns=columns, lines=lines, observer=observer)
 
 
 class StandInLink(SqliteLink):

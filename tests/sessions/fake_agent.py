@@ -11,10 +11,11 @@ from qpty.core.record import NO_RECORD
 from qpty.core.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from qpty.agent.history import Exchange
+    from qpty.agent.observing import TerminalObserver
     from qpty.agent.provider import Profile
     from qpty.core.events import Answer, Event, MenuRequested, PermissionRequested
     from qpty.core.record import RecordMark
@@ -71,6 +72,13 @@ class FakeAgent:
 
     @property
     def screen(self) -> ScreenSnapshot:
+        raise AssertionError("nobody looks at a fake agent's screen")
+
+    @property
+    def screen_version(self) -> int:
+        raise AssertionError("nobody looks at a fake agent's screen")
+
+    async def wait_for_screen(self, version: int) -> int:
         raise AssertionError("nobody looks at a fake agent's screen")
 
     async def start(self) -> None:
@@ -130,7 +138,22 @@ class FakeProvider:
     given: list[FakeAgent] = field(default_factory=list)
     kind: str = "fake"
 
-    def agent(self, profile: Profile, directory: Path, *, columns: int, lines: int) -> FakeAgent:
+    @property
+    def own_files(self) -> Collection[str]:
+        return ()
+
+    def files(self, profile: Profile) -> Mapping[str, bytes]:
+        return {}
+
+    def agent(
+        self,
+        profile: Profile,
+        directory: Path,
+        *,
+        columns: int,
+        lines: int,
+        observer: TerminalObserver | None = None,
+    ) -> FakeAgent:
         self.given.append(self.make(profile))
         return self.given[-1]
 

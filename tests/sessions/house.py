@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from qpty.agent.profile import Profile
     from qpty.agent.spec import AgentSpec
     from qpty.core.deadlines import Deadlines
     from qpty.sessions.checkpoints import Checkpoint
@@ -51,6 +53,7 @@ class House:
     deadlines: Deadlines | None = None
     database_url: str | None = None
     clock: Callable[[], float] | None = None
+    default_profile: Profile | None = None
     manager: SessionManager = field(init=False)
     database: Database = field(init=False)
     provider: TerminalProvider = field(init=False)
@@ -60,14 +63,15 @@ class House:
         url = self.database_url or f"sqlite:///{self.work / 'data' / 'qpty.db'}"
         self.database = await Database.open(url)
         self.provider = TerminalProvider(self.spec, server_id=f"test-{self.work}", deadlines=self.deadlines)
-        options = {} if self.clock is None else {"clock": self.clock}
         self.manager = await SessionManager.open(
             self.provider,
             self.database,
             base=self.work / "sessions",
             config=self.config,
+            recordings=self.work / "data" / "recordings",
+            default_profile=self.default_profile,
             checkpoints=Checkpoints(self.reached),
-            **options,
+            clock=self.clock or time.time,
         )
         return self
 

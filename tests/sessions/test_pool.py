@@ -105,7 +105,8 @@ class Street:
         self.warm_started = asyncio.Event()
         self.warm_directory = NOWHERE
         self.config = SessionsConfig(**{"warm_workers": 0, "queue_timeout": TIMEOUT, **config})
-        self.pool = WorkerPool(self.config, start_warm=self.start_warm)
+        self.cleared: list[Worker] = []
+        self.pool = WorkerPool(self.config, start_warm=self.start_warm, clear_away=self.clear_away)
 
     def tenant(self, owner: str = "ada", **options: Any) -> Tenant:
         return Tenant(self.pool, self.processes, owner, **options)
@@ -118,6 +119,10 @@ class Street:
         await agent.start()
         self.warm_started.set()
         return Worker(agent=agent, profile=self.warm_profile, directory=self.warm_directory)
+
+    async def clear_away(self, worker: Worker) -> None:
+        assert worker.agent not in self.processes.alive
+        self.cleared.append(worker)
 
     async def stocked(self, number: int) -> None:
         await soon(lambda: self.pool.warm == number)
@@ -604,17 +609,14 @@ async def test_a_warm_worker_without_a_directory_is_tried_again(monkeypatch: pyt
         await street.pool.close()
 
 
-async def test_an_unused_directory_goes_with_its_worker_and_a_used_one_stays(tmp_path: Path) -> None:
-    for name, stays in (("empty", False), ("used", True)):
-        street = Street(max_workers=1, warm_workers=1)
-        street.warm_directory = tmp_path / name
-        street.warm_directory.mkdir()
-        street.pool.keep_warm()
-        await street.stocked(1)
-        if stays:
-            (street.warm_directory / "notes.txt").write_text("kept")
-        await street.pool.close()
-        assert street.warm_directory.exists() is stays
+async def test_what_a_warm_worker_leaves_is_cleared_away_once_its_process_has_ended() -> None:
+    street = Street(max_workers=1, warm_workers=1)
+    street.pool.keep_warm()
+    await street.stocked(1)
+    warm = street.warm_agents()
+    assert street.cleared == []
+    await street.pool.close()
+    assert [worker.agent for worker in street.cleared] == warm
 
 
 # -- the end
