@@ -2,50 +2,64 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+RUN    := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK   := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-emit-index-url --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install system test check format lock bench fidelity crashes clean
+.PHONY: help install run dev system test check format lock bench fidelity crashes clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP)  ## the environment in .venv, from the lock file
+install: $(RUN)  ## the environment in .venv, from the lock file
 
-$(STAMP): requirements.lock pyproject.toml
+$(RUN): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-system:  ## the Debian packages that tests use (needs root)
-	@command -v xz >/dev/null && command -v bash >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
-	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y xz-utils bash postgresql; }
+$(DEV): requirements-dev.lock $(RUN)
+	$(PIP) --require-hashes --requirement requirements-dev.lock
+	@touch $@
 
-test: $(STAMP)  ## every test
+run: $(RUN)  ## the server, at http://127.0.0.1:8080
+	@$(BIN)/python run.py
+
+dev: $(DEV)  ## the server, started again whenever its code changes
+	@$(BIN)/watchfiles '$(BIN)/python run.py' qpty config
+
+system:  ## the Debian packages that tests use (needs root)
+	@{ which xz bash curl chromium && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 \
+	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y xz-utils bash curl chromium postgresql; }
+
+test: $(DEV)  ## every test
 	$(BIN)/python -m pytest
 
-check: $(STAMP)  ## ruff, mypy --strict, import arrows
+check: $(DEV)  ## ruff, mypy --strict, import arrows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -p no:cacheprovider tests/test_imports.py
 
-format: $(STAMP)  ## let ruff rewrite what it can
+format: $(DEV)  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(STAMP)  ## pin every dependency anew (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
+lock:  ## pin every dependency anew (needs uv)
+	$(LOCK) --group build --output-file requirements.lock
+	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
-bench: $(STAMP)  ## speed, as ratios to stock pyte and the bare terminal
+bench: $(DEV)  ## speed, as ratios to stock pyte and the bare terminal
 	$(BIN)/python -m tests.bench
 
-fidelity: $(STAMP)  ## how exact the text is, through the real q
+fidelity: $(DEV)  ## how exact the text is, through the real q
 	$(BIN)/python -m tests.fidelity
 
-crashes: $(STAMP)  ## kill workers and servers, cut readers, for long, and count what is lost
+crashes: $(DEV)  ## kill workers and servers, cut readers, for long, and count what is lost
 	$(BIN)/python -m tests.crashes
 
 clean:  ## everything that make made

@@ -18,7 +18,8 @@ ARROWS: dict[str, set[str]] = {
     "sessions": {"agent", "core", "storage", "accounts"},
     "cluster": {"sessions", "storage", "core"},
     "compat": {"sessions", "core"},
-    "server": {"compat", "sessions", "agent", "core", "storage", "accounts"},
+    "server": {"compat", "sessions", "agent", "core", "storage", "accounts", "web"},
+    "web": set(),
     "cli": {"server", "cluster", "compat", "sessions", "agent", "core", "storage", "accounts"},
 }
 """room → the rooms that it may import (itself always). `qpty.__main__` only starts `cli`."""

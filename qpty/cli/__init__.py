@@ -6,8 +6,9 @@ import sys
 
 import typer
 
-from qpty.cli import capturing
+from qpty.cli import capturing, keys, serving
 from qpty.core.errors import QptyError
+from qpty.storage.errors import StorageError
 
 app = typer.Typer(
     name="qpty",
@@ -16,19 +17,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("serve")(serving.serve)
+app.add_typer(keys.app, name="keys")
 app.command("capture")(capturing.capture)
 app.command("replay")(capturing.replay)
 
 
-@app.callback()
-def _root() -> None:
-    """Keep the commands commands, however few there are."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line, by default with the process's arguments.
 
-
-def main() -> None:
-    """Run the command line; an error of ours is one line on standard error and exit status 1."""
+    An error of ours is one line on standard error and exit status 1.
+    """
     try:
-        app()
-    except QptyError as error:
+        app(arguments)
+    except (QptyError, StorageError) as error:
         print(f"qpty: {error}", file=sys.stderr)
         sys.exit(1)

@@ -20,6 +20,7 @@ import logging
 import math
 import time
 from contextlib import aclosing
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -170,7 +171,8 @@ class SessionManager:
         if self._recordings is not None:
             await self._recordings.start()
         recovery = await recover(self, self._provider)
-        _log.info("what an earlier server left was mended: %s", recovery)
+        level = logging.INFO if any(astuple(recovery)) else logging.DEBUG
+        _log.log(level, "what an earlier server left was mended: %s", recovery)
         self._pool.keep_warm()
         self._expiry.start()
         return recovery

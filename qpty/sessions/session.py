@@ -52,7 +52,7 @@ from qpty.sessions.errors import (
     TurnNotFoundError,
 )
 from qpty.sessions.file_errors import DirectoryError
-from qpty.sessions.journal import Journal
+from qpty.sessions.journal import Journal, timestamp
 from qpty.sessions.launching import FINAL_CODES
 from qpty.sessions.limits import check_size, check_title
 from qpty.sessions.live_agent import LiveAgent
@@ -625,7 +625,7 @@ class Session:
                     turn.recycle = body.pop("recycle", False)
                     self._end(turn, body, mark=worker.agent.mark)
             case _:
-                body = event.to_dict()
+                body = {"time": timestamp(self._services.clock()), **event.to_dict()}
                 seq = self.journal.append(body)
                 if turn is not None:
                     self._note_event(turn, body, seq)

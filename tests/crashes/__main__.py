@@ -23,6 +23,7 @@ from qpty.sessions.config import SessionsConfig
 from tests.crashes.leaks import come_and_go, holdings
 from tests.crashes.readers import read_in_pieces
 from tests.crashes.servers import Survival
+from tests.crashes.streams import NETWORK_TURNS, over
 from tests.crashes.workers import ROOMY, WorkerKiller, kill_workers
 from tests.lab import Lab, lab_directory
 from tests.sessions.house import COLD, House, demo_spec
@@ -110,6 +111,22 @@ async def trimmed_readers(rounds: int, work: Path, random: Random) -> list[str]:
     return await _readers(rounds, work, random, SessionsConfig(warm_workers=0, journal_events=50))
 
 
+async def streams(rounds: int, work: Path, random: Random) -> list[str]:
+    """Cut clients off, of server-sent events and of WebSockets alternately, and have them resume."""
+    async with House(demo_spec(work, QPTY_DEMO_PACE="0.002"), work, config=COLD) as home, over(home, work) as sources:
+        crowd = await read_in_pieces(
+            home,
+            cuts=CUTS_A_ROUND * rounds,
+            readers=10,
+            random=random,
+            sources=sources,
+            turns_waited=NETWORK_TURNS,
+        )
+    for name, some in (("SSE", crowd[::2]), ("WebSocket", crowd[1::2])):
+        print(f"   {sum(reader.cuts for reader in some)} cuts of {name}, {len(some[0].seen)} events")
+    return [problem for reader in crowd for problem in reader.problems]
+
+
 async def _readers(rounds: int, work: Path, random: Random, config: SessionsConfig) -> list[str]:
     async with House(demo_spec(work, QPTY_DEMO_PACE="0.002"), work, config=config) as home:
         crowd = await read_in_pieces(home, cuts=CUTS_A_ROUND * rounds, readers=10, random=random)
@@ -130,6 +147,7 @@ EXPERIMENTS: Final[dict[str, Callable[[int, Path, Random], Coroutine[None, None,
     "leaks": leaks,
     "readers": readers,
     "trimmed": trimmed_readers,
+    "streams": streams,
 }
 
 

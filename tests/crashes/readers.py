@@ -1,4 +1,7 @@
-"""Readers that are cut off and resume after the last number they have, anywhere in a session's journal, as it grows."""
+"""Readers that are cut off and resume after the last number they have, anywhere in a session's journal, as it grows.
+
+A reader reads from the manager itself, or over the network: a `Source` yields the events after a number.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ from tests.crashes.agreement import journal
 from tests.crashes.workers import TRUSTING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from random import Random
 
     from tests.sessions.house import House
+
+    Source = Callable[[str, int], AsyncGenerator[dict[str, Any], None]]
+    """Session id and number → the events after that; a `journal.reset` has no `seq`."""
 
 LONGEST_VISIT: Final = 6
 """Events that a reader takes at most before it is cut off."""
@@ -32,9 +38,10 @@ MESSAGES: Final = ("words 200", "bash seq 1 400", "markdown", "bash for i in $(s
 class Reader:
     """Reads a session in visits, each of which resumes after the last number that the one before got."""
 
-    home: House
+    source: Source
     session_id: str
     random: Random
+    turns_waited: int = TURNS_WAITED
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)
     resets: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -61,7 +68,7 @@ class Reader:
             if patient:
                 await reading
             else:
-                for _ in range(self.random.randrange(TURNS_WAITED)):
+                for _ in range(self.random.randrange(self.turns_waited)):
                     await asyncio.sleep(0)
         finally:
             reading.cancel()
@@ -69,9 +76,9 @@ class Reader:
         self.cuts += self.after > before
 
     async def _read(self, count: int, *, last: int | None = None) -> None:
-        async with aclosing(self.home.manager.events(self.session_id, after=self.after)) as events:
+        async with aclosing(self.source(self.session_id, self.after)) as events:
             async for event in events:
-                self._take(event.seq, event.data)
+                self._take(event.get("seq"), event)
                 count -= 1
                 if count == 0 or self.after == last:
                     return
@@ -90,13 +97,36 @@ class Reader:
         self.after = seq
 
 
-async def read_in_pieces(home: House, *, cuts: int, readers: int, random: Random) -> Sequence[Reader]:
+def source_of(home: House) -> Source:
+    """Read from the manager itself."""
+
+    async def read(session_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
+        async with aclosing(home.manager.events(session_id, after=after)) as events:
+            async for event in events:
+                yield event.data
+
+    return read
+
+
+async def read_in_pieces(
+    home: House,
+    *,
+    cuts: int,
+    readers: int,
+    random: Random,
+    sources: Sequence[Source] = (),
+    turns_waited: int = TURNS_WAITED,
+) -> Sequence[Reader]:
     """Talk in a session while it is read, until the readers were cut off so often; then everybody reads to its end.
 
     Their `problems` hold what was missing, came twice, or differs from what is stored.
     """
     session_id = (await home.manager.create(profile=TRUSTING)).id
-    crowd = [Reader(home, session_id, random) for _ in range(readers)]
+    sources = sources or (source_of(home),)
+    crowd = [
+        Reader(sources[number % len(sources)], session_id, random, turns_waited=turns_waited)
+        for number in range(readers)
+    ]
     reading = [asyncio.create_task(reader.read_on()) for reader in crowd]
     try:
         while sum(reader.cuts for reader in crowd) < cuts:

@@ -1,0 +1,1 @@
+"""HTTP over the sessions: routes, streams, who may call, and the settings of it all."""

@@ -1,0 +1,161 @@
+"""The service itself: what it is, whether it can serve, its figures, its pages, and signing a browser in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from qpty import __version__
+from qpty.server import pages
+from qpty.server.access import COOKIE, COOKIE_LIFETIME, LINK_LIFETIME
+from qpty.server.byte_ranges import has_already
+from qpty.server.errors import NoKeysError
+from qpty.server.models import service as shapes
+from qpty.server.openapi import DOCUMENT
+from qpty.server.operations import Call, answer
+from qpty.sessions.journal import timestamp
+
+if TYPE_CHECKING:
+    from qpty.server.service import Service
+
+FORM_LIMIT: Final = 4096
+"""Bytes of a sign-in form."""
+
+
+def wants_a_page(request: web.Request) -> bool:
+    """Whether it is a browser that a person looks at."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+async def root(call: Call) -> web.Response:
+    """Say what this is: a page for browsers, JSON for programs."""
+    service = call.service
+    if wants_a_page(call.request):
+        # The page is as private as what it leads to.
+        service.access.identify(
+            call.request.headers, cookie=call.request.cookies.get(COOKIE), address=call.request.remote or "unknown"
+        )
+        return pages.home_page(version=__version__, agent=service.agent)
+    return answer(
+        shapes.ServiceInfo(
+            name="qpty",
+            version=__version__,
+            agent=service.agent,
+            documentation="/docs",
+            openapi="/openapi.json",
+            health="/health",
+            sessions="/api/v1/sessions",
+        )
+    )
+
+
+async def health(call: Call) -> web.Response:
+    """Say whether the service can serve."""
+    service = call.service
+    problems = problems_of(service)
+    pool = service.manager.pool
+    return answer(
+        shapes.Health(
+            status="unavailable" if problems else "ok",
+            qcli_available=service.agent.kind != "demo",
+            active_sessions=sum(session.in_use for session in service.manager.loaded()),
+            timestamp=timestamp(service.clock()),
+            version=__version__,
+            agent=service.agent,
+            pool=shapes.Pool(
+                max_workers=pool.max_workers,
+                live=pool.live,
+                idle=pool.idle,
+                warm=pool.warm,
+                running=pool.running,
+                waiting=pool.waiting,
+            ),
+            problems=problems,
+        ),
+        503 if problems else 200,
+    )
+
+
+def problems_of(service: Service) -> list[str]:
+    """Return why it can't serve, without naming any place of this machine."""
+    problems = []
+    if service.manager.database.writer.failing:
+        problems.append("storage: the database refuses what is written; see the log")
+    if service.manager.pool.warm_failure is not None:
+        problems.append("agent: it does not start; see the log, or ask a session")
+    return problems
+
+
+async def metrics(call: Call) -> web.Response:
+    """Give the figures."""
+    return web.Response(
+        body=call.service.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    )
+
+
+async def openapi(call: Call) -> web.Response:
+    """Give the OpenAPI document."""
+    document = call.request.app[DOCUMENT]
+    body = document.with_keys if call.service.access.required else document.without_keys
+    return web.Response(body=body, content_type="application/json")
+
+
+async def documentation(_call: Call) -> web.Response:
+    """Show the interface."""
+    return pages.documentation_page()
+
+
+async def asset(call: Call) -> web.Response:
+    """Give a page's file."""
+    found = pages.asset(call.part("name"))
+    if found is None:
+        raise web.HTTPNotFound
+    headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
+    if has_already(call.request.headers.get("If-None-Match"), etag=found.etag):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=found.data, headers={**headers, "Content-Type": f"{found.media_type}; charset=utf-8"})
+
+
+async def login_link(call: Call) -> web.Response:
+    """Make a link that signs one browser in, once."""
+    service, request = call.service, call.request
+    identity = service.access.identify(
+        request.headers, cookie=request.cookies.get(COOKIE), address=request.remote or "unknown"
+    )
+    if identity.key_id is None:
+        raise NoKeysError
+    now = service.clock()
+    token = service.access.links.create(identity.key_id, now)
+    url = f"{request.scheme}://{request.host}/login/{token}"
+    return answer(shapes.LoginLink(url=url, expires_at=timestamp(now + LINK_LIFETIME)), 201)
+
+
+async def login_by_link(call: Call) -> web.Response:
+    """Sign a browser in by a one-time link."""
+    cookie = call.service.access.redeem(call.part("token"), address=call.request.remote or "unknown")
+    return _signed_in(call, cookie)
+
+
+async def login_by_key(call: Call) -> web.Response:
+    """Sign a browser in by a key, from the page's form."""
+    key = (await call.form("key", limit_bytes=FORM_LIMIT)).strip()
+    access = call.service.access
+    identity = access.identify({"x-api-key": key}, cookie=None, address=call.request.remote or "unknown")
+    if identity.key_id is None:
+        raise NoKeysError
+    return _signed_in(call, access.cookie(identity.key_id))
+
+
+def _signed_in(call: Call, cookie: str) -> web.Response:
+    response = web.Response(status=303, headers={"Location": "/"})
+    secure = call.request.secure or call.request.headers.get("Origin", "").startswith("https:")
+    response.set_cookie(COOKIE, cookie, max_age=COOKIE_LIFETIME, path="/", httponly=True, samesite="Lax", secure=secure)
+    return response
+
+
+async def logout(_call: Call) -> web.Response:
+    """Sign a browser out."""
+    response = web.Response(status=204)
+    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax")
+    return response

@@ -1,0 +1,182 @@
+"""Messages and their turns: sent, waited for, interrupted; questions answered."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from qpty.core.keys import encode_prompt
+from qpty.server.errors import TurnFailedError
+from qpty.server.models import turns as shapes
+from qpty.server.models.sessions import SessionCreate
+from qpty.server.operations import Call, answer
+from qpty.server.routes.sessions import profile_of
+from qpty.server.streaming import EventStream
+from qpty.server.turn_events import ENDS, QUESTIONS, turn_events
+from qpty.sessions.errors import TurnNotFoundError
+from qpty.sessions.journal import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+    from qpty.sessions.turns import Turn
+
+
+async def chat(call: Call) -> web.Response:
+    """Send a message and answer with the whole answer, or with the question that came first."""
+    session_id, turn = await _sent(call)
+    segments: list[dict[str, Any]] = []
+    async with aclosing(turn_events(call.manager, session_id, turn, owner=call.owner)) as events:
+        async for event in events:
+            if event.type == "message.completed":
+                segments.append(event.data)
+            elif event.type in QUESTIONS:
+                return answer(_asked(call, session_id, turn, event.data, segments))
+            elif event.type in ENDS:
+                return answer(_answered(call, session_id, turn, event.data))
+    raise AssertionError("unreachable: the events of a turn end with its end, or with a question")
+
+
+async def chat_stream(call: Call) -> web.StreamResponse:
+    """Send a message and answer with its events, until its end or a question."""
+    session_id, turn = await _sent(call)
+    headers = {"X-Session-Id": session_id, "X-Turn-Id": turn.id}
+    async with (
+        EventStream(call.request, **headers) as stream,
+        aclosing(turn_events(call.manager, session_id, turn, owner=call.owner)) as events,
+    ):
+        async for event in events:
+            await stream.send(event)
+    return stream.response
+
+
+async def _sent(call: Call) -> tuple[str, Turn]:
+    """Send the message of a chat, to a new session if it names none."""
+    body = await call.body(shapes.Chat)
+    session_id = body.session_id
+    if session_id is not None:
+        return session_id, await call.manager.send(session_id, body.message, owner=call.owner)
+    encode_prompt(body.message)  # what can't be sent shall not leave a session behind
+    info = await call.manager.create(owner=call.owner, profile=profile_of(call, SessionCreate()))
+    return info.id, await call.manager.send(info.id, body.message, owner=call.owner)
+
+
+def _asked(
+    call: Call, session_id: str, turn: Turn, question: dict[str, Any], segments: list[dict[str, Any]]
+) -> shapes.ChatAnswer:
+    return shapes.ChatAnswer(
+        session_id=session_id,
+        turn_id=turn.id,
+        text="\n\n".join(segment["text"] for segment in segments),
+        exact=all(segment["exact"] for segment in segments),
+        stop_reason=None,
+        tools=_tools(turn),
+        question=question,
+        usage={},
+        timings={},
+        timestamp=timestamp(call.service.clock()),
+    )
+
+
+def _answered(call: Call, session_id: str, turn: Turn, end: Mapping[str, Any]) -> shapes.ChatAnswer:
+    """Return a turn's answer. Raises TurnFailedError."""
+    if end["type"] == "turn.failed":
+        raise TurnFailedError(
+            end["message"],
+            session_id=session_id,
+            turn_id=turn.id,
+            code=end["code"],
+            retryable=end["retryable"],
+        )
+    return shapes.ChatAnswer(
+        session_id=session_id,
+        turn_id=turn.id,
+        text=end["text"],
+        exact=end["exact"],
+        stop_reason=end["stop_reason"],
+        tools=_tools(turn),
+        question=None,
+        usage=end["usage"],
+        timings=end["timings"],
+        timestamp=timestamp(call.service.clock()),
+    )
+
+
+def _tools(turn: Turn) -> list[shapes.ToolUse]:
+    return [shapes.ToolUse(tool_id=tool_id, **tool) for tool_id, tool in turn.tools.items()]
+
+
+async def send(call: Call) -> web.Response:
+    """Take a message; the events tell what becomes of it."""
+    body = await call.body(shapes.MessageSend)
+    turn = await call.manager.send(call.session_id, body.message, owner=call.owner)
+    return answer(shapes.MessageAccepted(session_id=call.session_id, turn_id=turn.id, seq=turn.seq), 202)
+
+
+async def messages(call: Call) -> web.Response:
+    """List what was said."""
+    query = call.query(shapes.MessageQuery)
+    rows = await call.manager.messages(call.session_id, after_position=query.after, limit=query.limit, owner=call.owner)
+    found = [
+        shapes.Message(
+            message_id=row.id,
+            turn_id=row.turn_id,
+            position=row.position,
+            role=row.role,
+            text=row.text,
+            exact=row.exact,
+            tools=row.tools,
+            created_at=timestamp(row.created_at),
+        )
+        for row in rows
+    ]
+    more = found[-1].position if len(found) == query.limit else None
+    return answer(shapes.MessageList(session_id=call.session_id, messages=found, next=more))
+
+
+async def turn(call: Call) -> web.Response:
+    """Look at one turn."""
+    row = await call.manager.turn(call.session_id, call.part("turn_id"), owner=call.owner)
+    if row is None:
+        raise TurnNotFoundError(call.part("turn_id"))
+    return answer(
+        shapes.Turn(
+            turn_id=row.id,
+            session_id=row.session_id,
+            state=row.state,
+            stop_reason=row.stop_reason,
+            code=row.code,
+            detail=row.detail,
+            retryable=row.retryable,
+            created_at=timestamp(row.created_at),
+            started_at=timestamp(row.started_at) if row.started_at is not None else None,
+            ended_at=timestamp(row.ended_at) if row.ended_at is not None else None,
+            usage=dict(row.usage) if row.usage is not None else None,
+            timings=dict(row.timings) if row.timings is not None else None,
+        )
+    )
+
+
+async def interrupt(call: Call) -> web.Response:
+    """Stop a turn."""
+    body = await call.body(shapes.Interrupt)
+    stopped = await call.manager.interrupt(call.session_id, turn_id=body.turn_id, owner=call.owner)
+    return answer(shapes.Interrupted(interrupted=stopped))
+
+
+async def answer_permission(call: Call) -> web.Response:
+    """Answer the open permission."""
+    body = await call.body(shapes.PermissionAnswer)
+    request_id = call.part("request_id")
+    await call.manager.answer(call.session_id, request_id, body.answer, owner=call.owner)
+    return answer(shapes.PermissionAnswered(request_id=request_id, answer=body.answer))
+
+
+async def choose(call: Call) -> web.Response:
+    """Choose from the open menu."""
+    body = await call.body(shapes.MenuChoice)
+    request_id = call.part("request_id")
+    await call.manager.choose(call.session_id, request_id, body.index, owner=call.owner)
+    return answer(shapes.MenuAnswered(request_id=request_id, index=body.index))

@@ -1,0 +1,1 @@
+"""Pages, styles and scripts, as files; `qpty.server` serves them."""
