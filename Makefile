@@ -37,7 +37,7 @@ system:  ## the Debian packages that tests use (needs root)
 	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y xz-utils bash curl chromium postgresql; }
 
 test: $(DEV)  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 check: $(DEV)  ## ruff, mypy --strict, import arrows
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ the memory.
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
 import signal
 import tempfile
@@ -89,6 +90,10 @@ EVENTS_LIMIT: Final = 4096
 """Events that wait for their reader before the terminal isn't read any more."""
 
 EVENTS_RESUME: Final = 1024
+
+NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+LOOK_AGAIN: Final = 0.1
+"""Seconds after which a look is tried again that the system had no room for."""
 
 
 class AgentStartError(AgentError):
@@ -441,6 +446,11 @@ class TerminalAgent:
             if self.state is State.STARTING:
                 stand.set_baseline()
             seen = stand.look()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self._loop.call_later(LOOK_AGAIN, self._try_to_look)  # a descriptor is missing: not for ever
+            return
         except (ProcessGoneError, TerminalClosedError):
             self._look = None
             if look.urgent:

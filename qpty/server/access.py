@@ -31,7 +31,7 @@ COOKIE_LIFETIME: Final = 30 * 86_400
 LINK_LIFETIME: Final = 600.0
 
 FAILURES_A_MINUTE: Final = 30
-"""Wrong keys from one address; beyond, it waits. Our own keys can't be guessed, somebody's configured ones may be."""
+"""Wrong keys from one address; beyond, it waits, but for keys of our own making: only configured ones may be weak."""
 
 REFRESH: Final = 1.0
 """Seconds between two looks at the file of keys, which the command line may have changed."""
@@ -80,8 +80,9 @@ class Access:
         text = given_key(headers)
         if text is None and cookie is None:
             raise KeyRequiredError
-        self._check_failures(address)
         key = self.keys.find(text) if text is not None else self._of_cookie(cookie or "")
+        if key is None or (text is not None and key.created_at is None):
+            self._check_failures(address)  # a key that we made can't be guessed: nobody locks its owner out
         if key is None:
             self.failures.take(address, time.monotonic())
             raise KeyRefusedError("key" if text is not None else "sign-in")
@@ -100,6 +101,10 @@ class Access:
     def cookie(self, key_id: str) -> str:
         """Return a browser's cookie for a key."""
         return self._signer.issue(key_id, self._clock(), lifetime=COOKIE_LIFETIME)
+
+    def is_known(self, key_id: str) -> bool:
+        """Whether a key is (still) one of ours."""
+        return self.keys.get(key_id) is not None
 
     async def keep_fresh(self) -> None:
         """Take changes of the file of keys over, for as long as the server runs."""

@@ -11,13 +11,14 @@ from qpty import __version__
 from qpty.agent.threads import cancelled
 from qpty.server import pages
 from qpty.server.api import OPERATIONS
+from qpty.server.connections import ConnectionWatch
 from qpty.server.middleware import BY_NAME, account, add_headers, guard
 from qpty.server.openapi import DOCUMENT, document
 from qpty.server.operations import Call, Operation
 from qpty.server.service import SERVICE, Service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from aiohttp.typedefs import Handler
 
@@ -41,6 +42,22 @@ def make_app(service: Service) -> web.Application:
     app.cleanup_ctx.append(_keep_keys_fresh)
     pages.load()
     return app
+
+
+def watch_connections(app: web.Application, server: Callable[[], web.Server | None]) -> None:
+    """Cut off clients that neither take nor give, for as long as the application runs; quickly, once it stops."""
+    watch = ConnectionWatch(app[SERVICE], server)
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        task = asyncio.get_running_loop().create_task(watch.run(), name="connections")
+        yield
+        await cancelled(task)
+
+    async def finish(_app: web.Application) -> None:
+        await watch.finish()
+
+    app.cleanup_ctx.append(run)
+    app.on_shutdown.append(finish)
 
 
 def _entry(operation: Operation) -> Handler:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from qpty.core.errors import QptyError
+from qpty.server.plain_files import open_plain
 
 SECRET_BYTES: Final = 32
 
@@ -80,7 +81,7 @@ def load_secret(path: Path) -> bytes:
     try:
         if not path.exists():
             _make_secret(path)
-        with path.open("rb") as file:
+        with open(path, "rb", opener=open_plain) as file:
             secret = file.read(SECRET_BYTES + 1)
     except OSError as error:
         raise SecretFileError(path, error.strerror or str(error)) from error

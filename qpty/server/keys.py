@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent.files import write_private
 from qpty.core.errors import QptyError
+from qpty.server.plain_files import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -290,7 +291,7 @@ def _stamp_of(path: Path) -> _Stamp | None:
 def _read(path: Path) -> tuple[_Stamp | None, tuple[Key, ...]]:
     """Return the keys in a file, and the stamp of just that file. Raises KeyFileError."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=open_plain) as file:
             stamp = _Stamp.of(os.fstat(file.fileno()))
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
@@ -39,6 +40,9 @@ MARK: Final = "    | "
 
 _QUIET: Final = {"asyncio": logging.WARNING, "sqlalchemy": logging.WARNING, "aiohttp.access": logging.WARNING}
 """Loggers that say less than the level: SQLAlchemy's statements hold messages, aiohttp's lines whole paths."""
+
+SILENCE: Final = 10.0
+"""Seconds in which the lack of descriptors is said once."""
 
 _MULTILINE: Final = frozenset({"exception", "stack"})
 
@@ -114,6 +118,7 @@ def _install(handler: LineHandler, level: int) -> None:
     logging.getLogger("qpty").setLevel(level)
     logging.getLogger("aiohttp").setLevel(max(level, logging.INFO))
     logging.getLogger("aiohttp.server").addFilter(_tell_in_short)
+    logging.getLogger("asyncio").addFilter(_NO_DESCRIPTORS)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(level, least))
 
@@ -123,9 +128,31 @@ def _tell_in_short(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.args = "a request was not HTTP: %s", (str(error)[:200],)
+        record.msg, record.args = "a request was not HTTP: %s", (type(error).__name__,)  # its text quotes the request
         record.exc_info = record.exc_text = None
     return True
+
+
+class _NoDescriptors(logging.Filter):
+    """Says now and then, in one line, that connections can't be accepted; asyncio has a traceback for each attempt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._silent_until = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass everything else, and one of these in `SILENCE` seconds."""
+        if "socket.accept() out of system resource" not in str(record.msg):
+            return True
+        if time.monotonic() < self._silent_until:
+            return False
+        self._silent_until = time.monotonic() + SILENCE
+        record.msg, record.args = "no connection can be accepted: this process has no descriptor left", ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
+_NO_DESCRIPTORS: Final = _NoDescriptors()
 
 
 def _in_order(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -34,6 +34,9 @@ class Metrics:
             registry=self._registry,
         )
         self.streams = Gauge("qpty_streams", "Open streams.", ("kind",), registry=self._registry)
+        self.cut_off = Counter(
+            "qpty_connections_cut_off", "Connections that the server aborted.", registry=self._registry
+        )
         self.stalled = Counter("qpty_stalled_readers", "Readers of streams that were cut off.", registry=self._registry)
         self._registry.register(_PoolCollector(manager))
 

@@ -35,7 +35,7 @@ from qpty.server.operations import answer
 from qpty.server.origin import check_host, check_origin
 from qpty.server.pages import sign_in_page
 from qpty.server.rate import client_of_address
-from qpty.server.service import CLIENT, FOREIGN_ORIGIN, OWNER, REQUEST_ID, SERVICE, STARTED
+from qpty.server.service import CLIENT, FOREIGN_ORIGIN, KEY_ID, OWNER, REQUEST_ID, SERVICE, STARTED
 from qpty.server.statuses import fault, refusal
 from qpty.sessions.manager import LOCAL
 
@@ -117,7 +117,8 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
     status, left = 500, False
     try:
         try:
-            response = await handler(request)
+            with request.app[SERVICE].under_way.hold(request):
+                response = await handler(request)
         except asyncio.CancelledError:
             # Either the client went away, which is how most streams end; or the server stops, and waits no longer.
             left = request.transport is None
@@ -181,6 +182,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     else:
         identity = service.access.identify(request.headers, cookie=request.cookies.get(COOKIE), address=address)
         request[OWNER], request[CLIENT] = identity.owner, identity.client
+        if identity.key_id is not None:
+            request[KEY_ID] = identity.key_id
     check_rate(service, request[CLIENT])
     return await handler(request)
 

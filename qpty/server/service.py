@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from qpty.server.under_way import UnderWay
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,6 +36,7 @@ class Service:
     metrics: Metrics
     agent: Agent
     instruction: str | None = None
+    under_way: UnderWay = field(default_factory=UnderWay)
     clock: Callable[[], float] = field(default=time.time)
 
 
@@ -43,6 +46,8 @@ OWNER: Final = web.RequestKey("owner", str)
 CLIENT: Final = web.RequestKey("client", str)
 """Whom the limits count a request for: a key, or an address without one."""
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+KEY_ID: Final = web.RequestKey("key_id", str)
+"""The key that stands behind a request, where there is one."""
 STARTED: Final = web.RequestKey("started", bool)
 """Whether the answer has begun: no other one can be given any more."""
 FOREIGN_ORIGIN: Final = web.RequestKey("foreign_origin", str)

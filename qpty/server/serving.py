@@ -20,7 +20,7 @@ from qpty.agent.threads import in_thread
 from qpty.core.errors import QptyError
 from qpty.server.access import LINK_LIFETIME, Access
 from qpty.server.agent_version import version_of
-from qpty.server.app import make_app
+from qpty.server.app import make_app, watch_connections
 from qpty.server.cookies import CookieSigner, load_secret
 from qpty.server.keys import KeyStore, NewKey
 from qpty.server.links import LoginLinks
@@ -39,15 +39,20 @@ if TYPE_CHECKING:
 CHINESE: Final = "请始终使用简体中文回答。"
 """The instruction of FORCE_CHINESE: "Always answer in simplified Chinese." """
 
-SHUTDOWN_TIMEOUT: Final = 10.0
-"""Seconds that answers may take to end after the sessions have."""
+SHUTDOWN_TIMEOUT: Final = 4.0
+"""Seconds that answers may take to end after the sessions have; aiohttp gives them as long again to be cancelled."""
+
+KEEPALIVE_TIMEOUT: Final = 75.0
+"""Seconds that a connection may stay without a request, or in the middle of a request's head."""
 
 LINE_LIMIT: Final = 16 * 1024
 """Bytes of a request's first line: a path of 4,096 bytes has three times as many when all of it is escaped."""
 
-BACKLOG: Final = 1024
+BACKLOG: Final = 128
+"""Connections that wait to be accepted; asyncio takes as many at once, and logs each that finds no descriptor."""
+
 DESCRIPTORS_A_WORKER: Final = 4
-SPARE_DESCRIPTORS: Final = 1024
+SPARE_DESCRIPTORS: Final = 16 * 1024
 
 _log: Final = logging.getLogger("qpty.server")
 
@@ -129,14 +134,18 @@ def make_runner(service: Service, *, shutdown_timeout: float = SHUTDOWN_TIMEOUT)
     Bodies come as they were sent: aiohttp would unpack one of `Content-Encoding: gzip` without asking how large it
     gets, and drops the connection without an answer where it can't.
     """
-    return web.AppRunner(
-        make_app(service),
+    app = make_app(service)
+    runner = web.AppRunner(
+        app,
         access_log=None,
         auto_decompress=False,
         handler_cancellation=True,
+        keepalive_timeout=KEEPALIVE_TIMEOUT,
         max_line_size=LINE_LIMIT,
         shutdown_timeout=shutdown_timeout,
     )
+    watch_connections(app, lambda: runner.server)
+    return runner
 
 
 def listen(host: str, port: int) -> socket.socket:

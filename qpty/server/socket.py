@@ -125,7 +125,6 @@ class Socket:
             heartbeat=HEARTBEAT,
             timeout=CLOSE_TIMEOUT,
             max_msg_size=self._limit_bytes + 1,  # aiohttp refuses what has as many
-            autoclose=False,
             autoping=False,
             writer_limit=sys.maxsize,  # `Outlet` waits, not the writer
             compress=False,  # a compressor is a quarter of a MiB for each reader, and a pass over every event

@@ -207,6 +207,7 @@ class SessionManager:
         """
         if self._closing:
             raise ClosingError
+        self.database.check_writing()
         check_owner("owner", owner)
         check_title(title)
         check_size(columns=columns, lines=lines)

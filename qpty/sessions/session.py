@@ -58,7 +58,7 @@ from qpty.sessions.limits import check_size, check_title
 from qpty.sessions.live_agent import LiveAgent
 from qpty.sessions.pool import Worker
 from qpty.sessions.turns import Progress, Turn, new_id
-from qpty.storage.errors import StorageError
+from qpty.storage.errors import StorageError, StorageFailedError
 from qpty.storage.writes import update_session, update_turn
 
 if TYPE_CHECKING:
@@ -81,6 +81,9 @@ SNAPSHOT_MESSAGES: Final = 100
 
 WAITING_SHOWN: Final = 0.05
 """Seconds that a turn waits for a worker before the session says so."""
+
+ACCEPT_TIMEOUT: Final = 10.0
+"""Seconds that the database may take to keep a message before it is refused."""
 
 TYPING_ATTEMPTS: Final = 2
 """Agents that a message is tried with when one turns out not to be ready for it. Nothing was typed then."""
@@ -209,9 +212,11 @@ class Session:
     async def send(self, text: str) -> Turn:
         """Take a message; durable when this returns.
 
-        Raises PromptError (it can't be sent), QuestionOpenError, QueueFullError, ClosingError, SessionNotFoundError.
+        Raises PromptError (it can't be sent), QuestionOpenError, QueueFullError, ClosingError, SessionNotFoundError,
+        StorageFailedError (the database doesn't keep it; it will not be sent).
         """
         self._check_open()
+        self._database.check_writing()
         encode_prompt(text)
         if self._question is not None:
             raise QuestionOpenError(self._question)
@@ -227,9 +232,21 @@ class Session:
         self.row, writes = turn_records.accepted(self.row, turn, now=self._services.clock())
         self.journal.also(*writes)
         self._ensure_runner()
-        await self.journal.durable()
+        await self._accepted(turn)
         self._services.checkpoints("turn.accepted", self.id)
         return turn
+
+    async def _accepted(self, turn: Turn) -> None:
+        """Wait until a message is durable. One that can't be soon is taken back: who sent it may well send it again."""
+        try:
+            async with asyncio.timeout(ACCEPT_TIMEOUT):
+                await self.journal.durable()
+        except TimeoutError:
+            if turn.progress is not Progress.RUNNING:
+                await self.interrupt(turn.id)
+                raise StorageFailedError(
+                    f"a message was not written within {ACCEPT_TIMEOUT:g} s", retryable=True
+                ) from None
 
     async def answer(self, request_id: str, answer: Answer) -> None:
         """Answer the open permission. Raises QuestionGoneError, AnswerError."""

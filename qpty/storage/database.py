@@ -49,6 +49,11 @@ class Database:
         self.writer: Final = Writer(backend)
         """The one way to write."""
 
+    def check_writing(self) -> None:
+        """Raise StorageFailedError while the database refuses what is written: nobody should wait for that to end."""
+        if self.writer.failing is not None:
+            raise StorageFailedError(self.writer.failing, retryable=True)
+
     @classmethod
     async def open(cls, url: str) -> Database:
         """Open the database at `url`, migrated to the newest schema.

@@ -92,7 +92,7 @@ def test_the_directory_is_made_for_this_user_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no id", b"\xff" * 36, b"0" * 36, str(uuid.uuid4()).upper().encode(), b"x" * 4096]
+    "content", [b"", b"no id", b"\xff" * 36, b"0" * 36, b"5F0C1B7E-9D55-4C11-A8B1-0F6E2B7C3D9A", b"x" * 4096]
 )
 def test_a_damaged_id_is_replaced_for_good(tmp_path: Path, content: bytes) -> None:
     """As after a kill between the making of the file and the writing of the id."""

@@ -128,6 +128,9 @@ def test_whatever_is_in_the_place_is_not_used(manager: SessionDirectoryManager, 
     assert manager.list_session_directories() == []
 
 
+CANONICAL = "5f0c1b7e-9d55-4c11-a8b1-0f6e2b7c3d9a"
+
+
 @pytest.mark.parametrize(
     "session",
     [
@@ -137,10 +140,10 @@ def test_whatever_is_in_the_place_is_not_used(manager: SessionDirectoryManager, 
         "../x",
         "/etc",
         "a",
-        fresh().upper(),
-        fresh().replace("-", ""),
-        f"{{{fresh()}}}",
-        f"{fresh()}\n",
+        CANONICAL.upper(),
+        CANONICAL.replace("-", ""),
+        f"{{{CANONICAL}}}",
+        f"{CANONICAL}\n",
         "\ud800",
     ],
 )

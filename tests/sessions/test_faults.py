@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import json
+import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from qpty.agent.witness import WitnessStand
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.errors import ClosingError, CursorError, SessionNotFoundError, TurnNotFoundError, ValueRefusedError
 from qpty.sessions.file_errors import DirectoryAccessError
 from qpty.storage.errors import StorageFailedError
+from qpty.storage.sqlite import SqliteLink
 from tests.sessions.house import TIMEOUT
 
 if TYPE_CHECKING:
@@ -184,3 +189,55 @@ async def test_a_session_is_loaded_once(demo_house: Make) -> None:
         assert len(home.manager.loaded()) == 1
         ends = [await home.ended(turn) for turn in turns]
         assert {end["type"] for end in ends} == {"turn.completed"}
+
+
+async def test_a_look_that_finds_no_descriptor_is_tried_again(
+    demo_house: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = WitnessStand.look
+    missing = 3
+
+    def short(stand: WitnessStand) -> Any:
+        nonlocal missing
+        if missing > 0:
+            missing -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return look(stand)
+
+    async with demo_house() as home:
+        session = await home.manager.create()
+        assert (await home.say(session.id, "hello"))["type"] == "turn.completed"
+        monkeypatch.setattr(WitnessStand, "look", short)
+        assert (await home.say(session.id, "hello"))["stop_reason"] == "end_turn"
+        assert missing == 0
+
+
+async def test_a_message_that_is_not_kept_in_time_is_refused_and_never_typed(
+    demo_house: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qpty.sessions.session.ACCEPT_TIMEOUT", 0.05)
+    full = True
+    commit = SqliteLink.commit
+
+    async def refused(link: SqliteLink) -> None:
+        if full:
+            reason = sqlite3.OperationalError("database or disk is full")
+            reason.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise OperationalError("COMMIT", None, reason)
+        await commit(link)
+
+    async with demo_house() as home:
+        session = await home.manager.create()
+        assert (await home.say(session.id, "remember red"))["type"] == "turn.completed"
+        monkeypatch.setattr(SqliteLink, "commit", refused)
+        for _ in range(2):  # the second one at once: it is known by then
+            with pytest.raises(StorageFailedError) as refusal:
+                await home.manager.send(session.id, "remember blue")
+            assert refusal.value.retryable
+        with pytest.raises(StorageFailedError):
+            await home.manager.create()
+        full = False
+        await home.database.writer.write()
+        end = await home.say(session.id, "recall")
+        assert "red" in end["text"]
+        assert "blue" not in end["text"]
