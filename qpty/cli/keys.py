@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from qpty.server.keys import FILE_NAME, KeyStore
+from qpty.server.access.keys import FILE_NAME, KeyStore
 from qpty.server.settings import load_settings
 
 app = typer.Typer(

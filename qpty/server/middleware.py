@@ -28,13 +28,13 @@ from aiohttp.hdrs import (
     VARY,
 )
 
-from qpty.server.access import COOKIE
+from qpty.server.access.identity import COOKIE
+from qpty.server.access.origin import check_host, check_origin
+from qpty.server.access.rate import client_of_address
 from qpty.server.errors import KeyRefusedError, KeyRequiredError, RateLimitedError
 from qpty.server.logs import get_logger
 from qpty.server.operations import answer
-from qpty.server.origin import check_host, check_origin
 from qpty.server.pages import sign_in_page
-from qpty.server.rate import client_of_address
 from qpty.server.service import CLIENT, FOREIGN_ORIGIN, KEY_ID, OWNER, REQUEST_ID, SERVICE, STARTED
 from qpty.server.statuses import fault, refusal
 from qpty.sessions.manager import LOCAL

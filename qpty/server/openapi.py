@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
-from qpty.server.access import COOKIE
+from qpty.server.access.identity import COOKIE
 from qpty.server.models import socket as frames
 from qpty.server.models.common import ErrorAnswer, Model
 from qpty.server.operations import FORM, JSON

@@ -13,10 +13,10 @@ from qpty.server.under_way import UnderWay
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qpty.server.access import Access
+    from qpty.server.access.identity import Access
+    from qpty.server.access.rate import RateLimiter, StreamSlots
     from qpty.server.metrics import Metrics
     from qpty.server.models.service import Agent
-    from qpty.server.rate import RateLimiter, StreamSlots
     from qpty.server.settings import Settings
     from qpty.sessions.manager import SessionManager
 

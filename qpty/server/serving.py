@@ -18,15 +18,15 @@ from qpty.agent.provider import Profile, with_instruction
 from qpty.agent.spec import AgentSpec, locate
 from qpty.agent.threads import in_thread
 from qpty.core.errors import QptyError
-from qpty.server.access import LINK_LIFETIME, Access
+from qpty.server.access.cookies import CookieSigner, load_secret
+from qpty.server.access.identity import LINK_LIFETIME, Access
+from qpty.server.access.keys import KeyStore, NewKey
+from qpty.server.access.links import LoginLinks
+from qpty.server.access.rate import RateLimiter, StreamSlots
 from qpty.server.agent_version import version_of
 from qpty.server.app import make_app, watch_connections
-from qpty.server.cookies import CookieSigner, load_secret
-from qpty.server.keys import KeyStore, NewKey
-from qpty.server.links import LoginLinks
 from qpty.server.metrics import Metrics
 from qpty.server.models.service import Agent
-from qpty.server.rate import RateLimiter, StreamSlots
 from qpty.server.service import Service
 from qpty.sessions.running import running_sessions
 

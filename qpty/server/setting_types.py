@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from qpty.server.origin import parse_authority, parse_origin
+from qpty.server.access.origin import parse_authority, parse_origin
 
 NONE: Final = "none"
 AGENTS: Final = ("auto", "q", "kiro-cli", "demo")

@@ -21,9 +21,9 @@ from qpty.agent.provider import ProfileError
 from qpty.core.errors import PromptError, PromptTooLongError, QptyError
 from qpty.core.states import AnswerError, ChoiceError
 from qpty.server import errors as own
+from qpty.server.access.origin import HostRefusedError, OriginRefusedError
+from qpty.server.access.rate import TooManyStreamsError
 from qpty.server.models.common import ErrorAnswer, ErrorDetail
-from qpty.server.origin import HostRefusedError, OriginRefusedError
-from qpty.server.rate import TooManyStreamsError
 from qpty.sessions import errors as sessions
 from qpty.sessions import file_errors as files
 from qpty.sessions.file_errors import printable

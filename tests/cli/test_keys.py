@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from qpty.cli import keys
-from qpty.server.keys import KeyConfiguredError, KeyNameError, KeyNotFoundError, KeyStore
+from qpty.server.access.keys import KeyConfiguredError, KeyNameError, KeyNotFoundError, KeyStore
 from qpty.server.settings_errors import SettingsError
 
 if TYPE_CHECKING:

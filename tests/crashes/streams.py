@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
-from qpty.server.access import Access
-from qpty.server.cookies import CookieSigner
-from qpty.server.keys import KeyStore
-from qpty.server.links import LoginLinks
+from qpty.server.access.cookies import CookieSigner
+from qpty.server.access.identity import Access
+from qpty.server.access.keys import KeyStore
+from qpty.server.access.links import LoginLinks
+from qpty.server.access.rate import RateLimiter, StreamSlots
 from qpty.server.metrics import Metrics
 from qpty.server.models.service import Agent
-from qpty.server.rate import RateLimiter, StreamSlots
 from qpty.server.service import Service
 from qpty.server.settings import load_settings
 from tests.server.served import listening

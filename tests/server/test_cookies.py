@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpty.server.cookies import LIFETIME, CookieSigner, SecretFileError, load_secret
+from qpty.server.access.cookies import LIFETIME, CookieSigner, SecretFileError, load_secret
 
 if TYPE_CHECKING:
     from pathlib import Path

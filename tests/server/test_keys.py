@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qpty.server import keys
-from qpty.server.keys import (
+from qpty.server.access import keys
+from qpty.server.access.keys import (
     KeyConfiguredError,
     KeyFileError,
     KeyLimitError,
@@ -26,6 +26,7 @@ from qpty.server.keys import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -133,7 +134,7 @@ def test_writers_do_not_lose_each_others_keys(path: Path) -> None:
 
 
 def test_many_processes_may_make_keys_at_once(path: Path) -> None:
-    code = "import sys; from pathlib import Path; from qpty.server.keys import KeyStore\n"
+    code = "import sys; from pathlib import Path; from qpty.server.access.keys import KeyStore\n"
     code += "for i in range(5): KeyStore(Path(sys.argv[1])).create(f'{sys.argv[2]}-{i}')"
 
     def run(name: str) -> int:
@@ -215,9 +216,10 @@ def test_a_file_that_breaks_meanwhile_keeps_the_known_keys_and_is_told_each_time
     store.revoke(new.id)
 
 
-def test_a_file_that_cannot_be_read_is_refused(path: Path) -> None:
-    path.mkdir()
-    with pytest.raises(KeyFileError, match="Is a directory"):
+@pytest.mark.parametrize("put", [os.mkdir, os.mkfifo])
+def test_what_is_not_a_plain_file_is_refused_at_once(path: Path, put: Callable[[Path], None]) -> None:
+    put(path)
+    with pytest.raises(KeyFileError, match="not a plain file"):
         KeyStore(path)
 
 

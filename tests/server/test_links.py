@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qpty.server.links import LoginLinks
+from qpty.server.access.links import LoginLinks
 
 
 def test_a_link_is_good_once() -> None:

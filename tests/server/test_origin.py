@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpty.server.origin import (
+from qpty.server.access.origin import (
     HostRefusedError,
     OriginRefusedError,
     check_host,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpty.server.rate import RateLimiter, StreamSlots, TooManyStreamsError, client_of_address
+from qpty.server.access.rate import RateLimiter, StreamSlots, TooManyStreamsError, client_of_address
 
 
 def test_a_burst_passes_and_then_the_rate_holds() -> None:

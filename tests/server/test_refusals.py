@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import yarl
 
-from qpty.server.access import FAILURES_A_MINUTE
+from qpty.server.access.identity import FAILURES_A_MINUTE
 from qpty.server.api import OPERATIONS
 
 if TYPE_CHECKING:

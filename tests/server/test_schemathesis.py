@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qpty.server.access.rate import RateLimiter
 from qpty.server.api import OPERATIONS
-from qpty.server.rate import RateLimiter
 
 if TYPE_CHECKING:
     from tests.server.conftest import Serve

@@ -18,10 +18,11 @@ from qpty.agent import errors as agent
 from qpty.core import errors as core
 from qpty.core import states
 from qpty.core.events import FailureCode
-from qpty.server import cookies, keys, origin, serving, settings_errors, statuses
 from qpty.server import errors as own
+from qpty.server import serving, settings_errors, statuses
+from qpty.server.access import cookies, keys, origin
+from qpty.server.access.rate import RateLimiter
 from qpty.server.api import OPERATIONS
-from qpty.server.rate import RateLimiter
 from qpty.sessions import errors as sessions
 from qpty.sessions import file_errors as files
 from qpty.sessions.errors import AgentUnavailableError, NoCapacityError

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from qpty import __version__
 from qpty.server import pages
-from qpty.server.access import COOKIE, COOKIE_LIFETIME, LINK_LIFETIME
+from qpty.server.access.identity import COOKIE, COOKIE_LIFETIME, LINK_LIFETIME
 from qpty.server.byte_ranges import has_already
 from qpty.server.errors import NoKeysError
 from qpty.server.models import service as shapes

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from qpty.core.errors import QptyError
-from qpty.server.plain_files import open_plain
+from qpty.server.access.plain_files import open_plain
 
 SECRET_BYTES: Final = 32
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent.files import write_private
 from qpty.core.errors import QptyError
-from qpty.server.plain_files import open_plain
+from qpty.server.access.plain_files import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from qpty.agent.threads import in_thread
+from qpty.server.access.keys import KeyFileError
+from qpty.server.access.rate import RateLimiter, client_of_address
 from qpty.server.errors import KeyRefusedError, KeyRequiredError, RateLimitedError
-from qpty.server.keys import KeyFileError
-from qpty.server.rate import RateLimiter, client_of_address
 from qpty.sessions.manager import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from qpty.server.cookies import CookieSigner
-    from qpty.server.keys import Key, KeyStore
-    from qpty.server.links import LoginLinks
+    from qpty.server.access.cookies import CookieSigner
+    from qpty.server.access.keys import Key, KeyStore
+    from qpty.server.access.links import LoginLinks
 
 COOKIE: Final = "qpty"
 COOKIE_LIFETIME: Final = 30 * 86_400

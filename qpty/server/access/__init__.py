@@ -1,0 +1,1 @@
+"""Who may call, from where, and how often: keys, browsers' cookies and links, Host and Origin, rates and slots."""
