@@ -56,6 +56,9 @@ _STATUS: Final = web.RequestKey("status", int)
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+SIGN_IN_FORM: Final = "login_by_key"
+"""The operation that a page's form goes to: its errors are for a person."""
+
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS: Final = (
     "Authorization, Content-Type, If-None-Match, If-Range, Last-Event-ID, Range, X-Api-Key, X-Request-Id"
@@ -66,7 +69,7 @@ HEADERS: Final = {
     "Server": "qpty",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with `no-referrer` the sign-in form's Origin would be `null`
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
@@ -165,7 +168,8 @@ def _told(request: web.Request, error: Exception, request_id: str) -> web.Stream
 
 
 def _wants_a_page(request: web.Request) -> bool:
-    return request.method == "GET" and "text/html" in request.headers.get(ACCEPT, "")
+    asks = request.method == "GET" or request.match_info.route.name == SIGN_IN_FORM
+    return asks and "text/html" in request.headers.get(ACCEPT, "")
 
 
 @web.middleware

@@ -437,8 +437,9 @@ class SessionManager:
     ) -> AsyncGenerator[JournalEvent, None]:
         """Yield the events after number `after` and go on with what comes, until the session or the server ends."""
         session = await self._session(session_id, owner)
-        async for event in session.journal.read(after):
-            yield event
+        async with aclosing(session.journal.read(after)) as events:
+            async for event in events:
+                yield event
 
     async def messages(
         self, session_id: str, *, after_position: int = 0, limit: int = 100, owner: str | None = None
