@@ -191,7 +191,8 @@ def announcement(service: Service, *, port: int, made: NewKey | None) -> str:
         "kiro-cli": "Kiro CLI (never tried with qpty)",
         "demo": "demo agent" if settings.agent == "demo" else "demo agent: no q was found",
     }[agent.kind]
-    lines = [f"qpty {__version__} is at {url} (agent: {who}{f', {agent.version}' if agent.version else ''})"]
+    version = f" {agent.version}" if agent.version is not None and agent.kind != "demo" else ""
+    lines = [f"qpty {__version__} is at {url} (agent: {who}{version})"]
     if made is not None:
         lines.append(f"A key was made, because {settings.host} can be reached from elsewhere. It is shown only now:")
         lines.append(f"  {made.key}")

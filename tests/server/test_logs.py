@@ -376,3 +376,15 @@ def test_what_waits_is_written_at_the_end() -> None:
         handler.emit(logging.makeLogRecord({"msg": str(number)}))
     handler.close()
     assert stream.getvalue().splitlines() == [str(number) for number in range(1000)]
+
+
+def test_the_lack_of_descriptors_is_said_now_and_then_without_tracebacks(log: Callable[..., Log]) -> None:
+    written = log(format="json")
+    for _ in range(1000):
+        error = OSError(24, "Too many open files")
+        logging.getLogger("asyncio").error("socket.accept() out of system resource\nsocket: x", exc_info=error)
+    logging.getLogger("asyncio").error("something else")
+    first, second = written.rows()
+    assert "no descriptor left" in first["event"]
+    assert "exception" not in first
+    assert second["event"] == "something else"
