@@ -49,7 +49,7 @@ ANYWHERE: Final = ("host_refused", "origin_refused", "rate_limited", "internal_e
 
 WITH_KEY: Final = ("key_required", "key_refused")
 HTML: Final = "text/html"
-WITH_STORAGE: Final = ("storage_busy", "storage_failed")
+WITH_STORAGE: Final = ("storage_busy", "storage_failed", "overloaded")
 
 DESCRIPTION: Final = """The Amazon Q command line, served to programs and browsers as exact, typed, durable events.
 

@@ -10,6 +10,7 @@ A failed turn is one error type with many codes: `FAILURES` has their statuses.
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from dataclasses import dataclass
@@ -158,7 +159,21 @@ class Refusal:
     headers: Mapping[str, str]
 
 
-OTHERS: Final[Mapping[str, int]] = {"route_not_found": 404, "method_not_allowed": 405, "internal_error": 500}
+OVERLOADED: Final = _rule(
+    OSError,
+    503,
+    "overloaded",
+    message="the server has no descriptor left at this moment: try again",
+    retry_after=1,
+)
+"""How any error is told whose cause is that the system gives this process no more descriptors."""
+
+OTHERS: Final[Mapping[str, int]] = {
+    "route_not_found": 404,
+    "method_not_allowed": 405,
+    "internal_error": 500,
+    OVERLOADED.code: OVERLOADED.status,
+}
 
 
 def status_of(code: str) -> int:
@@ -169,6 +184,8 @@ def status_of(code: str) -> int:
 
 def rule_of(error: BaseException) -> Rule | None:
     """Return the rule of an error; None for what is a fault of ours."""
+    if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:
+        return OVERLOADED
     return next((rule for rule in RULES if isinstance(error, rule.error)), None)
 
 

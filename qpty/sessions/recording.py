@@ -7,8 +7,8 @@
 
 The event loop only makes lines of what the terminal prints. One task has them written in a thread, a second after the
 first or when many wait, so a disk that is slow or full is no turn's concern: while it is slow the oldest lines are
-dropped, with a marker that says so, and after an error that session isn't recorded any more. Nothing is kept in memory
-of a session whose worker is gone, and no file stays open.
+dropped, with a marker that says so, and after an error that session isn't recorded until its next worker. Nothing is
+kept in memory of a session whose worker is gone, and no file stays open.
 """
 
 from __future__ import annotations
@@ -205,8 +205,9 @@ class Recordings:
 
         The size is the terminal's.
         """
-        if self._task is None or session_id in self._stopped:
+        if self._task is None:
             return None
+        self._stopped.discard(session_id)  # what was in the way may be gone
         path = self._path(session_id)
         async with self._lock:
             await self._write([session_id])
@@ -274,8 +275,8 @@ class Recordings:
         return failed
 
     def _stop(self, session_id: str, error: Exception) -> None:
-        """Record this session no more."""
-        _log.warning("session %s is not recorded any more, its recording can't be written: %s", session_id, error)
+        """Record this session no more, until its next worker."""
+        _log.warning("session %s is not recorded until its next worker: %s", session_id, error)
         self._stopped.add(session_id)
         self._forget(session_id)
 
@@ -316,7 +317,9 @@ class Recordings:
                 await self._write([session_id])
                 await in_thread(reader.open)
         except FileNotFoundError:
-            raise NoRecordingError(session_id, "nothing was recorded yet: a message starts a worker") from None
+            failed = session_id in self._stopped
+            why = "it could not be written; the log says why" if failed else "a message starts a worker"
+            raise NoRecordingError(session_id, f"nothing was recorded yet: {why}") from None
         except OSError as error:
             raise NoRecordingError(session_id, f"it can't be read ({error.strerror})") from error
 

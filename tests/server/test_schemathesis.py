@@ -59,8 +59,8 @@ def config() -> str:
         f"include-operation-id = {json.dumps(operations)}",
         f"checks.positive_data_acceptance.expected-statuses = {REFUSED}",
         "[[operations]]",
-        'include-operation-id = "interrupt"',
-        # A turn that is made up isn't found, in a session that is.
+        'include-operation-id = ["interrupt", "get_recording", "get_turn", "get_file", "delete_file"]',
+        # What is made up isn't found in a session that is; and a session has no recording before its first worker.
         "checks.ensure_resource_availability.enabled = false",
     ]
     return "\n".join(lines)

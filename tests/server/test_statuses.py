@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import inspect
 import json
@@ -208,3 +209,11 @@ def test_places_in_an_agents_words_are_left_out(printed: str, told: str) -> None
     refusal = statuses.refusal(AgentUnavailableError("agent_crashed", printed), request_id="r")
     assert refusal is not None
     assert refusal.answer.error.message == f"the agent does not start (agent_crashed): {told}"
+
+
+@pytest.mark.parametrize("error", [files.FileAccessError("note.txt", errno.EMFILE), OSError(errno.ENFILE, "too many")])
+def test_the_lack_of_descriptors_is_nobodys_fault(error: Exception) -> None:
+    told = statuses.refusal(error, request_id="r")
+    assert told is not None
+    assert (told.status, told.answer.error.code) == (503, "overloaded")
+    assert told.headers["Retry-After"] == "1"

@@ -194,10 +194,13 @@ async def test_a_disk_that_fails_hurts_no_turn(
             for _ in range(3):
                 assert (await home.say(session.id, "hello"))["type"] == "turn.completed"
                 await collected(home.manager.recording(session.id))
-            await home.manager.hibernate(session.id)
-            assert (await home.say(session.id, "hello"))["type"] == "turn.completed"
         assert len([record for record in caplog.records if "No space left" in record.getMessage()]) == 1
         assert (await collected(home.manager.recording(session.id))).events == before.events
+
+        monkeypatch.undo()  # there is room again: the next worker is recorded
+        await home.manager.hibernate(session.id)
+        assert (await home.say(session.id, "echo recorded again"))["type"] == "turn.completed"
+        assert "recorded again" in (await collected(home.manager.recording(session.id))).output
 
 
 # -- the files
