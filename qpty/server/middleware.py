@@ -15,7 +15,6 @@ import structlog
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 from aiohttp.hdrs import (
-    ACCEPT,
     ACCESS_CONTROL_ALLOW_CREDENTIALS,
     ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_ALLOW_METHODS,
@@ -34,7 +33,7 @@ from qpty.server.access.rate import client_of_address
 from qpty.server.errors import KeyRefusedError, KeyRequiredError, RateLimitedError
 from qpty.server.logs import get_logger
 from qpty.server.operations import answer
-from qpty.server.pages import sign_in_page
+from qpty.server.pages import sign_in_page, wants_a_page
 from qpty.server.service import CLIENT, FOREIGN_ORIGIN, KEY_ID, OWNER, REQUEST_ID, SERVICE, STARTED
 from qpty.server.statuses import fault, refusal
 from qpty.sessions.manager import LOCAL
@@ -154,7 +153,7 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _told(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
-    if isinstance(error, KeyRequiredError | KeyRefusedError) and _wants_a_page(request):
+    if isinstance(error, KeyRequiredError | KeyRefusedError) and _is_for_a_person(request):
         return sign_in_page(problem=str(error) if isinstance(error, KeyRefusedError) else None)
     told = refusal(error, request_id=request_id)
     if told is None:
@@ -167,9 +166,9 @@ def _told(request: web.Request, error: Exception, request_id: str) -> web.Stream
     return answer(told.answer, told.status, **told.headers)
 
 
-def _wants_a_page(request: web.Request) -> bool:
+def _is_for_a_person(request: web.Request) -> bool:
     asks = request.method == "GET" or request.match_info.route.name == SIGN_IN_FORM
-    return asks and "text/html" in request.headers.get(ACCEPT, "")
+    return asks and wants_a_page(request)
 
 
 @web.middleware

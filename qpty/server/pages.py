@@ -69,6 +69,11 @@ def _page(name: str, *, status: int = 200, policy: str = POLICY, **values: str) 
     return web.Response(text=text, status=status, content_type="text/html", headers={"Content-Security-Policy": policy})
 
 
+def wants_a_page(request: web.Request) -> bool:
+    """Whether it is a browser that a person looks at."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
 def home_page(*, version: str, agent: Agent) -> web.Response:
     """Return the first page."""
     version_of_q = f" {agent.version}" if agent.version is not None else ""

@@ -23,15 +23,10 @@ FORM_LIMIT: Final = 4096
 """Bytes of a sign-in form."""
 
 
-def wants_a_page(request: web.Request) -> bool:
-    """Whether it is a browser that a person looks at."""
-    return "text/html" in request.headers.get("Accept", "")
-
-
 async def root(call: Call) -> web.Response:
     """Say what this is: a page for browsers, JSON for programs."""
     service = call.service
-    if wants_a_page(call.request):
+    if pages.wants_a_page(call.request):
         # The page is as private as what it leads to.
         service.access.identify(
             call.request.headers, cookie=call.request.cookies.get(COOKIE), address=call.request.remote or "unknown"
