@@ -50,18 +50,25 @@ class Program:
 
     def started(self) -> Self:
         """Wait until it listens."""
-        while not any(line.startswith("qpty ") and " is at " in line for line in self.said):
+        self.heard(" is at http://")
+        return self
+
+    def heard(self, text: str) -> str:
+        """Wait until it says a line with a text in it; the line. What it said before is in `said` by then."""
+        while True:
+            found = next((line for line in tuple(self.said) if text in line), None)
+            if found is not None:
+                return found
             try:
                 if self._lines.get(timeout=TIMEOUT) is None:
                     raise AssertionError(f"it ended: {self.said}")
             except Empty:
-                raise AssertionError(f"it said nothing of where it is: {self.said}") from None
-        return self
+                raise AssertionError(f"it did not say {text!r}: {self.said}") from None
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        found = next(re.search(r" is at http://[^ ]*:(\d+)", line) for line in self.said if " is at " in line)
+        found = re.search(r" is at http://[^ ]*:(\d+)", self.heard(" is at http://"))
         assert found is not None
         return int(found.group(1))
 
