@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from qpty.agent.provider import ProfileError
-from qpty.core.errors import PromptError, PromptTooLongError, QptyError
+from qpty.core.errors import PromptError, PromptTooLongError
 from qpty.core.states import AnswerError, ChoiceError
 from qpty.server import errors as own
 from qpty.server.access.origin import HostRefusedError, OriginRefusedError
@@ -248,14 +248,3 @@ def _message(error: BaseException, rule: Rule) -> str:
 def _sendable(fact: Any) -> Any:
     """Return a fact as JSON can hold it: a path or a header may have come as bytes that are no text."""
     return printable(fact[:FACT_CHARACTERS]) if isinstance(fact, str) else fact
-
-
-def every_error() -> list[type[QptyError]]:
-    """Return every error of ours that there is, for a test that none was forgotten."""
-    found: list[type[QptyError]] = []
-    left = [QptyError]
-    while left:
-        error = left.pop()
-        found.append(error)
-        left.extend(error.__subclasses__())
-    return found

@@ -17,6 +17,7 @@ from qpty.server.byte_ranges import Whole, has_already, wanted_range
 from qpty.server.errors import InvalidRequestError
 from qpty.server.models import sessions as shapes
 from qpty.server.operations import UNREADABLE, Call, answer
+from qpty.server.routes.sessions import work_directory
 from qpty.sessions.file_errors import FileMissingError, FileTooLargeError
 from qpty.sessions.files import FileLimits
 from qpty.sessions.journal import timestamp
@@ -41,7 +42,7 @@ async def listing(call: Call) -> web.Response:
     return answer(
         shapes.FileList(
             session_id=info.id,
-            work_directory=f"{info.directory.parent.name}/{info.directory.name}",
+            work_directory=work_directory(info),
             absolute_work_directory=str(info.directory),
             files=files,
             file_count=len(files),

@@ -41,6 +41,11 @@ def profile_of(call: Call, body: shapes.SessionCreate) -> Profile:
     return profile
 
 
+def work_directory(info: SessionInfo) -> str:
+    """Return a session's directory, from the directory that the sessions' one is in."""
+    return f"{info.directory.parent.name}/{info.directory.name}"
+
+
 def shape(info: SessionInfo) -> shapes.Session:
     """Return what is told of a session."""
     profile = info.profile
@@ -49,7 +54,7 @@ def shape(info: SessionInfo) -> shapes.Session:
         created_at=timestamp(info.created_at),
         last_activity=timestamp(info.last_activity),
         message_count=info.message_count,
-        work_directory=f"{info.directory.parent.name}/{info.directory.name}",
+        work_directory=work_directory(info),
         absolute_work_directory=str(info.directory),
         state=info.state,
         title=info.title,

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qpty.core.keys import encode_prompt
 from qpty.server.errors import TurnFailedError
 from qpty.server.models import turns as shapes
-from qpty.server.models.sessions import SessionCreate
 from qpty.server.operations import Call, answer
-from qpty.server.routes.sessions import profile_of
 from qpty.server.streaming import EventStream
 from qpty.server.turn_events import ENDS, QUESTIONS, turn_events
 from qpty.sessions.errors import TurnNotFoundError
@@ -59,7 +57,7 @@ async def _sent(call: Call) -> tuple[str, Turn]:
     if session_id is not None:
         return session_id, await call.manager.send(session_id, body.message, owner=call.owner)
     encode_prompt(body.message)  # what can't be sent shall not leave a session behind
-    info = await call.manager.create(owner=call.owner, profile=profile_of(call, SessionCreate()))
+    info = await call.manager.create(owner=call.owner)
     return info.id, await call.manager.send(info.id, body.message, owner=call.owner)
 
 
