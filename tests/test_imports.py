@@ -18,7 +18,8 @@ ARROWS: dict[str, set[str]] = {
     "sessions": {"agent", "core", "storage", "accounts"},
     "cluster": {"sessions", "storage", "core"},
     "compat": {"sessions", "core"},
-    "server": {"compat", "sessions", "agent", "core", "storage", "accounts", "web"},
+    "rendering": set(),
+    "server": {"compat", "sessions", "agent", "core", "storage", "accounts", "rendering", "web"},
     "web": set(),
     "cli": {"server", "cluster", "compat", "sessions", "agent", "core", "storage", "accounts"},
 }
