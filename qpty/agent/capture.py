@@ -10,6 +10,7 @@ are not UTF-8 are kept as surrogate escapes, so the file gives back the very byt
 | `record` | the record was read: `result` (entries and mark) or `problem` |
 | `time` | a deadline that the core asked for |
 | `message`, `command`, `answer`, `menu`, `interrupt` | what a person wanted |
+| `keys` | a person typed by hand; never which keys |
 | `exit` | the process ended: `code`, `signal` |
 
 So a capture has every input of the core's state machine, and replaying it is exact: no terminal, no database, no clock.
@@ -28,6 +29,7 @@ from qpty.core.commands import (
     DataReceived,
     Input,
     InterruptSubmitted,
+    KeysTyped,
     MenuAnswerSubmitted,
     MessageSubmitted,
     PermissionAnswerSubmitted,
@@ -191,6 +193,8 @@ def _label(given: Input) -> dict[str, Any]:
             return {"kind": "menu", "request_id": given.request_id, "index": given.index}
         case InterruptSubmitted():
             return {"kind": "interrupt"}
+        case KeysTyped():
+            return {"kind": "keys"}
         case ProcessExited():
             return {"kind": "exit", "code": given.code, "signal": given.signal}
         case _:
@@ -218,6 +222,8 @@ def _given(label: dict[str, Any], now: float) -> Input:
             return MenuAnswerSubmitted(now=now, **label)
         case "interrupt":
             return InterruptSubmitted(now=now)
+        case "keys":
+            return KeysTyped(now=now)
         case "exit":
             return ProcessExited(now=now, **label)
         case _:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent import process_tree
-from qpty.agent.errors import AgentError, ProcessGoneError, TerminalClosedError
+from qpty.agent.errors import AgentError, ProcessGoneError, TerminalClosedError, WriteQueueFullError
 from qpty.agent.history import (
     load_command,
     save_command,
@@ -48,6 +48,7 @@ from qpty.core.commands import (
     Input,
     Interrupt,
     InterruptSubmitted,
+    KeysTyped,
     Kill,
     Look,
     MenuAnswerSubmitted,
@@ -90,6 +91,12 @@ EVENTS_LIMIT: Final = 4096
 """Events that wait for their reader before the terminal isn't read any more."""
 
 EVENTS_RESUME: Final = 1024
+
+KEYS_WAIT: Final = 1.0
+"""Seconds that keys typed by hand wait for the CLI to take what qpty typed; if it doesn't, it needs a person."""
+
+KEYS_LIMIT: Final = 64 * 1024
+"""Bytes that may wait for the terminal before no more keys typed by hand are taken."""
 
 NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 LOOK_AGAIN: Final = 0.1
@@ -301,6 +308,33 @@ class TerminalAgent:
         """Stop the running turn, if there is one; an open question is refused, none is left pending."""
         if not self._closing:
             self._receive(InterruptSubmitted(now=self._loop.time()))
+
+    async def type_keys(self, data: bytes) -> None:
+        """Type what a person types by hand: raw bytes, as a terminal sends them. They are kept nowhere.
+
+        In a turn the turn goes on, and ends by what is seen. Outside one the state is `unknown` from here on, and no
+        message is taken any more. Raises NotReadyError once the process has ended, WriteQueueFullError (nothing was
+        typed) when the CLI doesn't take what was typed before.
+        """
+        self._require_open()
+        with suppress(TimeoutError, AgentGoneError):
+            async with asyncio.timeout(KEYS_WAIT):
+                while self._require_machine().echoes:
+                    await self.wait_for_screen(self.screen_version)
+        self._require_open()
+        child = self._require_child()
+        if child.queued + len(data) > KEYS_LIMIT:
+            raise WriteQueueFullError(queued=child.queued, offered=len(data), limit=KEYS_LIMIT)
+        self._receive(KeysTyped(now=self._loop.time()))
+        self._type(child, data)
+
+    async def read_mark(self) -> RecordMark | None:
+        """Read where the recorded conversation stands now; None if that isn't this process's, or there is none.
+
+        To be asked after `close`, too. Raises RecordError.
+        """
+        mark = (await in_thread(self._read_since, None)).mark
+        return mark if mark.length and mark is not self._taken_up else None
 
     async def take_up(self, history: Sequence[Exchange] | Mapping[str, Any] | None = None) -> RecordMark:
         """Take up a conversation without a model call, and give the mark of what the agent holds then.

@@ -17,6 +17,7 @@ from qpty.agent.driver import TerminalAgent
 from qpty.agent.history import cut_document
 from qpty.agent.profile import Profile, ProfileError, with_instruction
 from qpty.agent.record import ConversationRecord
+from qpty.core.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -95,6 +96,12 @@ class Agent(Protocol):
     async def interrupt(self) -> None:
         """Stop the running turn."""
 
+    async def type_keys(self, data: bytes) -> None:
+        """Type what a person types by hand. Raises NotReadyError, WriteQueueFullError."""
+
+    async def read_mark(self) -> RecordMark | None:
+        """Read where its recorded conversation stands now, if there is one. Raises RecordError."""
+
     async def take_up(self, history: Sequence[Exchange] | Mapping[str, Any] | None = None) -> RecordMark:
         """Take up a conversation without a model call."""
 
@@ -141,6 +148,9 @@ class AgentProvider(Protocol):
         observer: TerminalObserver | None = None,
     ) -> Agent:
         """Make an agent that is not started; `observer` is told what its terminal shows."""
+
+    def terminal(self, *, columns: int, lines: int) -> Terminal:
+        """Make an empty terminal, to play what an agent printed."""
 
     def continues(self, directory: Path, mark: RecordMark) -> bool:
         """Whether the recorded conversation is the marked one."""
@@ -195,6 +205,11 @@ class TerminalProvider:
             deadlines=self._deadlines,
             observer=observer,
         )
+
+    def terminal(self, *, columns: int, lines: int) -> Terminal:
+        """Make an empty terminal that leaves the CLI's spinner out, as a live one does. Raises ValueError."""
+        dialect = self.spec.dialect
+        return Terminal(columns=columns, lines=lines, frames=dialect.spinner_frames, words=dialect.spinner_words)
 
     def continues(self, directory: Path, mark: RecordMark) -> bool:
         """Whether the directory's recorded conversation is the marked one, perhaps with more after the mark.

@@ -155,5 +155,13 @@ class MenuAnswerSubmitted(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysTyped(Input):
+    """A person is about to type at the terminal by hand. Which keys is nobody's business here: they may be a password.
+
+    Tell the core before the keys reach the terminal, so that it knows of them when their effect is read.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptSubmitted(Input):
     """The person wants the running turn to stop."""

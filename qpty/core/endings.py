@@ -8,6 +8,7 @@
 | the record can't be read, text was typed, nothing was complained of | completed: `end_turn`, not exact |
 | it was interrupted | completed: `interrupted` |
 | the CLI said something of the dialect's failures | failed with that code |
+| a person typed keys by hand, and the prompt is back | completed: `interrupted` |
 | the process was killed | failed: `worker_lost` |
 | the process ended | failed: `agent_crashed` |
 | none of these | failed: `unknown` |
@@ -45,9 +46,13 @@ def at_prompt(
     record: RecordRead | None,
     interrupted: bool,
     overdue: Overdue | None,
+    by_hand: bool = False,
     strange: bool = False,
 ) -> Ending:
-    """The prompt is back, with all its witnesses. `strange` is a question at it that no known call belongs to."""
+    """The prompt is back, with all its witnesses.
+
+    `by_hand`: a person typed keys in this turn. `strange`: a question at the prompt that no known call belongs to.
+    """
     evidence = ["prompt", "raw_mode", "no_children"]
     readable = record is not None and record.result is not None and not turn.unplaced
     if record is not None and record.problem is not None:
@@ -71,6 +76,8 @@ def at_prompt(
         return _completed(turn, turn_id, "end_turn", evidence, now)
     if turn.unanswered:
         return _failed(turn_id, "unknown", _OPEN_CALL, [*evidence, "open_tool_call"], recycle=True)
+    if by_hand:
+        return _completed(turn, turn_id, "interrupted", [*evidence, "typed_by_hand"], now, readable=readable)
     text = "The prompt came back, but the record has no answer to this message."
     return _failed(turn_id, "unknown", text, [*evidence, _quoted(turn.remarks)])
 

@@ -14,6 +14,9 @@ Rules:
 - What is new in the record since the mark is the running turn's. So nothing is typed at a mark that may be an old one:
   it is read anew first, at *ready*, when the record is at rest. If that can't be done in bounded time, the turn takes
   nothing from the record (`Turn.unplaced`).
+- A person may type by hand (`KeysTyped`). In a turn the machine goes on by what it sees: a line entered at an open
+  permission answers it, a key at a menu has it read anew. Outside a turn nothing that follows is anybody's, so the
+  terminal is `unknown` from there on, and takes no message any more.
 - Time comes in as an argument. There is one clock command, `WakeAt`, for the earliest of all deadlines.
 """
 
@@ -34,6 +37,7 @@ from qpty.core.commands import (
     Input,
     Interrupt,
     InterruptSubmitted,
+    KeysTyped,
     Kill,
     Look,
     MenuAnswerSubmitted,
@@ -134,7 +138,7 @@ class Machine:
         self._record_rests = now
         self._from_anywhere = False
         self._deadlines = deadlines or Deadlines()
-        self._reader = TokenReader(dialect, on_accepted=self._accepted)
+        self._reader = TokenReader(dialect, on_accepted=self._accepted, on_entered=self._entered)
         self._out: list[Output] = []
         self._backlog: deque[list[str]] = deque()
         self._after_record: Callable[[RecordRead], None] | None = None
@@ -148,6 +152,9 @@ class Machine:
         self._look_delay = LOOK_AGAIN
         self._quiet_looks = 0
         self._cleared = False
+        self._by_hand = False  # in this turn
+        self._question_handled = False
+        self._strayed = False
         self._exited: ProcessExited | None = None
         self._now = now
 
@@ -184,6 +191,8 @@ class Machine:
                 self._menu_answer(given)
             case InterruptSubmitted():
                 self._interrupt()
+            case KeysTyped():
+                self._typed_by_hand()
             case ProcessExited():
                 self._exited = given
                 if "record" in self._timers:
@@ -210,6 +219,11 @@ class Machine:
         if self.state is State.UNKNOWN:
             return self._reader.lines.paste
         return self.state is State.READY or self.state is State.PERMISSION
+
+    @property
+    def echoes(self) -> bool:
+        """Whether something was typed for a turn that the CLI hasn't taken yet."""
+        return self._turn is not None and self._turn.phase is Phase.ECHO
 
     @property
     def shows_menu(self) -> bool:
@@ -328,7 +342,7 @@ class Machine:
     def _at_end_of_output(self) -> None:
         """All that was printed has been read: see whether its last thing waits for keys."""
         state = self.state
-        if state is not State.BUSY and state is not State.STARTING and state is not State.UNKNOWN:
+        if state is not State.BUSY and state is not State.STARTING and (state is not State.UNKNOWN or self._strayed):
             return
         self._look_delay = LOOK_AGAIN
         if not self._waits_for_keys():
@@ -447,6 +461,7 @@ class Machine:
             return
         self._pause_timers()
         self.question = request
+        self._question_handled = False
         self._go(Signal.QUESTION_PROVED)
         self._out.append(request)
 
@@ -493,6 +508,7 @@ class Machine:
             record=record,
             interrupted=interrupted,
             overdue=overdue,
+            by_hand=self._by_hand,
             strange=strange,
         )
         self._out.append(ending)
@@ -585,6 +601,7 @@ class Machine:
 
     def _begin(self, turn: Turn) -> None:
         self._reader.turn = turn
+        self._by_hand = False
         self._interrupts = 0
         self._overdue = None
         self._quiet_looks = 0
@@ -620,6 +637,8 @@ class Machine:
             self._out.append(PermissionAnswered(turn_id=turn.turn_id, request_id=request.request_id, answer=answer))
             self._out += turn.take()
             self._go(Signal.ANSWERED)
+        if self._question_handled:
+            data = keys.CLEAR_LINE + data  # somebody may have begun to type an answer by hand
         self._out.append(SendKeys(data=data))
 
     def _menu_answer(self, given: MenuAnswerSubmitted) -> None:
@@ -643,6 +662,48 @@ class Machine:
         self._out.append(MenuAnswered(turn_id=turn.turn_id, request_id=question.request_id, index=index))
         self._go(Signal.ANSWERED)
         self._out.append(SendKeys(data=data))
+
+    def _typed_by_hand(self) -> None:
+        """A person types. What that does is seen on the screen; here is only noted what isn't certain any more."""
+        turn = self._turn
+        if turn is None:
+            if self.state is State.READY:
+                self._strayed = True
+                self._timers.cancel()
+                self._go(Signal.TYPED_BY_HAND, "somebody typed at the terminal by hand")
+            return
+        self._by_hand = self._question_handled = True
+        if isinstance(self.question, MenuRequested):
+            question, self.question = self.question, None
+            turn.menu_handled()
+            self._reader.lines.restart()
+            self._timers.set("silence", self._now + self._deadlines.silence)
+            self._timers.set("turn", self._now + self._deadlines.turn)
+            self._timers.set("look", self._now + QUIET_LOOK)
+            self._out.append(MenuAnswered(turn_id=turn.turn_id, request_id=question.request_id, index=None))
+            self._go(Signal.TYPED_BY_HAND)
+
+    def _entered(self, turn: Turn, line: str) -> None:
+        """The line editor gave a line away that qpty didn't type: by hand, at an open permission, that is an answer.
+
+        An empty line, or Ctrl-C, leaves it pending (measured); anything but the CLI's letters refuses it.
+        """
+        question, prompt = self.question, self.dialect.prompt.match(line)
+        if not self._question_handled or not isinstance(question, PermissionRequested) or prompt is None:
+            return
+        self._reader.lines.restart()
+        typed = line[prompt.end() :].strip().casefold()
+        if not typed:
+            return
+        answers = {self.dialect.answers[answer]: answer for answer in ANSWERS}
+        answer = answers.get(typed, "refuse")
+        self.question = None
+        turn.answered(allow=answer != "refuse")
+        self._accepted(turn)
+        self._timers.set("turn", self._now + self._deadlines.turn)
+        self._out.append(PermissionAnswered(turn_id=turn.turn_id, request_id=question.request_id, answer=answer))
+        self._out += turn.take()
+        self._go(Signal.ANSWERED)
 
     def _interrupt(self) -> None:
         """Stop the running turn; at a question that means: refuse it first, so that none is left pending."""

@@ -23,15 +23,26 @@ KEPT_LINES: Final = 40
 
 
 class TokenReader:
-    """Reads a terminal's tokens in order into `turn`, the running one (None between turns)."""
+    """Reads a terminal's tokens in order into `turn`, the running one (None between turns).
 
-    __slots__ = ("_dialect", "_kept", "_now", "_on_accepted", "lines", "turn")
+    `on_accepted` is called when the line editor takes what was typed for the turn; `on_entered`, with its prompt and
+    line, when it takes a line that nobody announced: one that was typed by hand, or a print of a tool.
+    """
 
-    def __init__(self, dialect: Dialect, *, on_accepted: Callable[[Turn], None]) -> None:
+    __slots__ = ("_dialect", "_kept", "_now", "_on_accepted", "_on_entered", "lines", "turn")
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        on_accepted: Callable[[Turn], None],
+        on_entered: Callable[[Turn, str], None] | None = None,
+    ) -> None:
         self.lines = LineReader()
         self.turn: Turn | None = None
         self._dialect = dialect
         self._on_accepted = on_accepted
+        self._on_entered = on_entered
         self._kept: deque[str] = deque(maxlen=KEPT_LINES)
         self._now = 0.0
 
@@ -101,6 +112,8 @@ class TokenReader:
             if turn is not None and turn.phase is Phase.ECHO and was_on:
                 lines.restart()
                 self._on_accepted(turn)
+            elif turn is not None and was_on and self._on_entered is not None:
+                self._on_entered(turn, lines.text)
         elif token == ERASE_LINE:
             lines.sequence(token)
             if turn is not None:

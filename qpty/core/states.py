@@ -6,7 +6,8 @@
 
 - `ready` is the only state in which a message may be typed. It takes the prompt *and* its witnesses; silence never is.
 - A question (`permission`, `menu`) suspends a turn; it doesn't end it.
-- `unknown` says that the terminal reads keys at something that isn't known: nothing is typed, a person may look.
+- `unknown` says that the terminal reads keys at something that isn't known: nothing is typed, a person may look. A
+  person who types at a ready prompt by hand leaves it so for good: what became of the conversation isn't known.
 - `failed` is a start, or a turn, that was given up: the process is being ended.
 
 Every pair that is absent here is rejected.
@@ -50,6 +51,7 @@ class Signal(Enum):
     KEYS_SENT = "a message or a command was typed"
     ANSWERED = "a question was answered"
     UNRECOGNISED = "something reads keys and isn't known"
+    TYPED_BY_HAND = "a person typed where only qpty does"
     GIVEN_UP = "a deadline passed and the process is being ended"
     EXITED = "the process ended"
 
@@ -63,6 +65,7 @@ TRANSITIONS: Final[dict[State, dict[Signal, State]]] = {
     },
     State.READY: {
         Signal.KEYS_SENT: State.BUSY,
+        Signal.TYPED_BY_HAND: State.UNKNOWN,
         Signal.GIVEN_UP: State.FAILED,
         Signal.EXITED: State.EXITED,
     },
@@ -81,6 +84,7 @@ TRANSITIONS: Final[dict[State, dict[Signal, State]]] = {
     },
     State.MENU: {
         Signal.ANSWERED: State.BUSY,
+        Signal.TYPED_BY_HAND: State.BUSY,
         Signal.GIVEN_UP: State.FAILED,
         Signal.EXITED: State.EXITED,
     },

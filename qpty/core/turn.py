@@ -259,6 +259,12 @@ class Turn:
         self.menu = None
         self.phase = Phase.WAITING
 
+    def menu_handled(self) -> None:
+        """A person moves in the open menu by hand: it paints its options anew (not its title), or goes."""
+        self.phase = Phase.WAITING
+        if self.menu is not None:
+            self.menu = Menu(title=self.menu.title, options=[], selected=0)
+
     def permission(self, request_id: str, *, readable: bool) -> PermissionRequested | None:
         """Return the question that is open, None where no call waits for one.
 
@@ -383,6 +389,8 @@ class Turn:
         elif self.menu is not None and (match := dialect.menu_option.fullmatch(text)):
             self.menu.options.append(match["option"].rstrip())
         else:
+            if self.menu is not None and not self.menu.options:
+                self.menu = None
             self._remark(text)
 
     def _blank_line(self, text: str) -> None:

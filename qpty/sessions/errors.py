@@ -10,6 +10,9 @@ SessionsError
 ├── NoCapacityError             .retry_after: every worker is in use, and stayed so
 ├── AgentUnavailableError       .code .detail .retry_after: the agent does not start
 ├── NotLiveError                .session_id: what needs a live terminal came to a hibernated session
+├── KeyboardTakenError          somebody else types at the terminal by hand
+├── KeyboardNotTakenError       keys came from somebody who doesn't have the keyboard
+├── KeyboardBlockedError        the terminal doesn't take the keys that were typed before
 ├── NoRecordingError            .session_id .why: there is nothing to play
 ├── ValueRefusedError           .field .why: a title, a size, an owner or the like that can't be
 ├── JournalFailedError          .session_id: the database refused this session's events for good
@@ -101,6 +104,27 @@ class NotLiveError(SessionsError):
     def __init__(self, session_id: str) -> None:
         super().__init__(f"session {session_id} has no live terminal: a message to it starts one")
         self.session_id = session_id
+
+
+class KeyboardTakenError(SessionsError):
+    """Somebody else has the keyboard of this session's terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("somebody else types at this terminal by hand: wait until the keyboard is given back")
+
+
+class KeyboardNotTakenError(SessionsError):
+    """Keys came from somebody who doesn't have the keyboard, or not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the keyboard is not yours: take it over first")
+
+
+class KeyboardBlockedError(SessionsError):
+    """The terminal doesn't take the keys that were typed before; nothing of these was typed."""
+
+    def __init__(self) -> None:
+        super().__init__("the terminal does not take what was typed before: wait, or interrupt the turn")
 
 
 class NoRecordingError(SessionsError):

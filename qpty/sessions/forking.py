@@ -1,5 +1,8 @@
 """What a fork is made of: a session's turns and messages up to one of its answers, and the agent's own record of them.
 
+A message that is to be said in other words is forked *before* its turn: from the last answer there was then, or with
+nothing said if it was the first one.
+
 The rows are copied, so that either session can go without the other. The record up to there becomes the fork's seed,
 which its first agent takes up; where the record doesn't have that answer any more (the CLI summarised the conversation,
 or it is another one), there is no seed and the messages have to do: `session.revived` will say so.
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from qpty.agent.history import HistoryError, cut_document
 from qpty.agent.record import RecordError
 from qpty.sessions.errors import ForkError
+from qpty.sessions.titles import title_of
 from qpty.sessions.turns import message_position, new_id
 from qpty.storage.writes import insert_message, insert_session, insert_turn, put_seed
 
@@ -43,6 +47,7 @@ async def fork_of(
     row: SessionRow,
     turn_id: str | None,
     *,
+    before_turn_id: str | None = None,
     database: Database,
     provider: AgentProvider,
     directory: Path,
@@ -50,14 +55,20 @@ async def fork_of(
 ) -> Fork:
     """Make a fork of a session from the end of a completed turn; of the newest one, if none is named.
 
-    `directory` is the session's own. Nothing is written. Raises ForkError.
+    `before_turn_id` names any turn instead, and the last completed one before that counts; without one the fork has
+    the session's profile and no messages. `directory` is the session's own. Nothing is written. Raises ForkError.
     """
-    turns = await _completed_turns(database, row.id, turn_id)
+    if before_turn_id is None:
+        turns = await _completed_turns(database, row.id, turn_id)
+    else:
+        turns = await _turns_before(database, row.id, before_turn_id)
     messages: dict[str, list[MessageRow]] = {turn.id: [] for turn in turns}
     async for message in _all_messages(database, row.id):
         if message.turn_id in messages:
             messages[message.turn_id].append(message)
-    seed = await _cut(row, turns[-1], database=database, provider=provider, directory=directory)
+    seed = None
+    if turns:
+        seed = await _cut(row, turns[-1], database=database, provider=provider, directory=directory)
     fork_id = new_id()
     fork = replace(
         row,
@@ -65,6 +76,7 @@ async def fork_of(
         created_at=now,
         last_activity=now,
         directory=fork_id,
+        title=row.title if turns else await _given_title(database, row),
         message_count=sum(map(len, messages.values())),
         parent_id=row.id,
         record_mark=None,
@@ -84,13 +96,32 @@ async def fork_of(
     return Fork(row=fork, writes=writes)
 
 
-async def _completed_turns(database: Database, session_id: str, turn_id: str | None) -> Sequence[TurnRow]:
-    """The turns that were answered to their ends, up to the one named. Raises ForkError."""
+async def _turns_before(database: Database, session_id: str, turn_id: str) -> Sequence[TurnRow]:
+    """The turns that were answered to their ends before the one named. Raises ForkError."""
+    named = await database.turn(turn_id)
+    if named is None or named.session_id != session_id:
+        raise ForkError(turn_id, "it is not a turn of this session")
+    return [turn for turn in await _all_completed(database, session_id) if turn.position < named.position]
+
+
+async def _given_title(database: Database, row: SessionRow) -> str | None:
+    """The session's title, unless it was made from its first message, which is about to be another one."""
+    first = await database.messages(row.id, limit=1)
+    return None if first and title_of(first[0].text) == row.title else row.title
+
+
+async def _all_completed(database: Database, session_id: str) -> list[TurnRow]:
     turns: list[TurnRow] = []
     position = 0
     while page := await database.turns(session_id, after_position=position, limit=PAGE):
         position = page[-1].position
         turns += [turn for turn in page if turn.state == "completed" and turn.stop_reason == "end_turn"]
+    return turns
+
+
+async def _completed_turns(database: Database, session_id: str, turn_id: str | None) -> Sequence[TurnRow]:
+    """The turns that were answered to their ends, up to the one named. Raises ForkError."""
+    turns = await _all_completed(database, session_id)
     if turn_id is not None:
         at = next((index for index, turn in enumerate(turns) if turn.id == turn_id), None)
         if at is None:

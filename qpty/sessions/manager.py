@@ -20,23 +20,26 @@ import logging
 import math
 import time
 from contextlib import aclosing
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
-from qpty.agent.provider import Profile
+from qpty.agent.offers import Offers
+from qpty.agent.provider import Profile, TerminalProvider
 from qpty.agent.threads import all_ended, in_thread
 from qpty.sessions.checkpoints import Checkpoints
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.directories import SessionDirectoryManager
 from qpty.sessions.errors import ClosingError, CursorError, NoRecordingError, SessionNotFoundError
 from qpty.sessions.expiry import Expiry, Swept
+from qpty.sessions.file_copy import Copied, CopyLimits, copying_steps, measure
 from qpty.sessions.file_errors import DirectoryError
 from qpty.sessions.files import ConfinedDirectory, FileLimits
 from qpty.sessions.forking import fork_of
 from qpty.sessions.info import PoolInfo, SessionInfo, SessionPage
 from qpty.sessions.launching import Launcher
 from qpty.sessions.limits import check_owner, check_size, check_title
+from qpty.sessions.playback import played
 from qpty.sessions.pool import Worker, WorkerPool
 from qpty.sessions.recording import Recordings
 from qpty.sessions.recovery import Recovery, recover
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from qpty.core.terminal import ScreenSnapshot
     from qpty.sessions.forking import Fork
     from qpty.sessions.journal import JournalEvent
+    from qpty.sessions.keyboard import KeyboardHold
     from qpty.sessions.screen_feed import ScreenUpdate
     from qpty.sessions.turns import Turn
     from qpty.storage.database import Database
@@ -70,9 +74,21 @@ MESSAGES_LIMIT: Final = 1_000
 
 POSITION_LIMIT: Final = 2**31 - 1
 
+COPY_LIMITS: Final = CopyLimits()
+"""Of the files that a fork takes with it."""
+
 _log: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesBefore:
+    """Messages before a place, in order; and whether there are others before these, and after that place."""
+
+    messages: Sequence[MessageRow]
+    more_before: bool
+    more_after: bool
 
 
 class SessionManager:
@@ -104,6 +120,7 @@ class SessionManager:
         self._recordings = (
             None if recordings is None else Recordings(recordings, limit=self.config.recording_bytes, clock=clock)
         )
+        self.offers = Offers(provider.spec) if isinstance(provider, TerminalProvider) else None
         self._launcher = Launcher(provider, self._recordings)
         self._pool = WorkerPool(self.config, start_warm=self._start_warm, clear_away=self._clear_warm)
         self._services = Services(
@@ -126,6 +143,7 @@ class SessionManager:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deleting: set[str] = set()
         self._warm_ids: set[str] = set()
+        self._replaying = asyncio.Lock()
         self._expiry = Expiry(self)
         self._closing = False
 
@@ -183,6 +201,8 @@ class SessionManager:
         for session in self.loaded():
             session.refuse()
         await self._expiry.stop()
+        if self.offers is not None:
+            await self.offers.close()
         await all_ended(self._tasks)
         await asyncio.gather(*(session.close() for session in self.loaded()))
         await self._pool.close()
@@ -265,18 +285,29 @@ class SessionManager:
         return self._info(row, last_seq=last_seq)
 
     async def list_sessions(
-        self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None
+        self, *, owner: str | None = None, limit: int = 50, cursor: str | None = None, search: str = ""
     ) -> SessionPage:
-        """Return a page of sessions, newest activity first. Raises CursorError."""
+        """Return a page of sessions, newest activity first. Raises CursorError.
+
+        `search` leaves those whose title has that text in it, whatever its case (see `qpty.storage.folding`).
+        """
         limit = max(1, min(limit, PAGE_LIMIT))
         after = None if cursor is None else _decode_cursor(cursor)
-        rows = await self.database.sessions(owner=owner, limit=limit + 1, after=after)
+        rows = await self.database.sessions(owner=owner, limit=limit + 1, after=after, search=search)
         page = rows[:limit]
         last = _encode_cursor(page[-1]) if len(rows) > limit else None
         return SessionPage(sessions=[self._info(row) for row in page if row.deleted_at is None], next=last)
 
+    async def models_used(self, *, owner: str | None = None) -> Sequence[str]:
+        """Return the models that the newest sessions were given, each once, the latest first."""
+        rows = await self.database.sessions(owner=owner, limit=PAGE_LIMIT, after=None)
+        return list(dict.fromkeys(row.profile["model"] for row in rows if row.profile.get("model")))
+
     async def rename(self, session_id: str, title: str | None, *, owner: str | None = None) -> SessionInfo:
-        """Give a session a title. Raises SessionNotFoundError."""
+        """Give a session a title, or none; with none before its first message, that gives it one.
+
+        Raises SessionNotFoundError.
+        """
         session = await self._session(session_id, owner)
         await session.rename(title)
         return self._info(session.row)
@@ -354,24 +385,75 @@ class SessionManager:
         if self._recordings is not None:
             await self._recordings.clean(self.database.known_ids)
 
-    async def fork(self, session_id: str, *, turn_id: str | None = None, owner: str | None = None) -> SessionInfo:
+    async def fork(
+        self,
+        session_id: str,
+        *,
+        turn_id: str | None = None,
+        before_turn_id: str | None = None,
+        owner: str | None = None,
+    ) -> SessionInfo:
         """Create a session that goes on from the end of a completed turn; the newest one, if none is named.
 
-        It has the messages up to there, and takes the agent's own record of them up with its first message. Its files
-        are its own: none are copied. Raises SessionNotFoundError, ForkError.
+        With `before_turn_id` it is the last completed turn before that one, which may be any; if there is none, the new
+        session is like this one with nothing said. It has the messages up to there, and takes the agent's own record of
+        them up with its first message. Its files are its own: none are copied. Raises SessionNotFoundError, ForkError.
         """
+        fork = await self._fork_of(session_id, turn_id, before_turn_id, owner)
+        await self._owned(self._insert(fork))
+        return self._info(fork.row)
+
+    async def fork_with_files(
+        self,
+        session_id: str,
+        *,
+        turn_id: str | None = None,
+        before_turn_id: str | None = None,
+        owner: str | None = None,
+        limits: CopyLimits = COPY_LIMITS,
+    ) -> tuple[SessionInfo, Copied]:
+        """As `fork`, and the new session has copies of this one's files, as they are now; what was copied.
+
+        Safe to be killed in: the next start takes back what was begun. Raises TreeTooLargeError, FileError, too.
+        """
+        fork = await self._fork_of(session_id, turn_id, before_turn_id, owner)
+        source = self.directories.path(session_id)
+        await in_thread(measure, source, limits)
+        copied = await self._owned(self._insert_with_files(fork, source, limits))
+        return self._info(fork.row), copied
+
+    async def _fork_of(
+        self, session_id: str, turn_id: str | None, before_turn_id: str | None, owner: str | None
+    ) -> Fork:
         session = await self._session(session_id, owner)
         await session.journal.durable()
-        fork = await fork_of(
+        return await fork_of(
             session.row,
             turn_id,
+            before_turn_id=before_turn_id,
             database=self.database,
             provider=self._provider,
             directory=self.directories.path(session_id),
             now=self._clock(),
         )
-        await self._owned(self._insert(fork))
-        return self._info(fork.row)
+
+    async def _insert_with_files(self, fork: Fork, source: Path, limits: CopyLimits) -> Copied:
+        """Write a fork as one that is being deleted, until its files are there: so no kill leaves half of them."""
+        fork_id = fork.row.id
+        self._deleting.add(fork_id)
+        try:
+            await self.database.writer.write(insert_session(replace(fork.row, deleted_at=self._clock())))
+            try:
+                target = await asyncio.to_thread(self.directories.create, fork_id)
+                copied = await _copied(source, target, limits)
+                await self.database.writer.write(*fork.writes[1:], update_session(fork_id, deleted_at=None))
+            except BaseException:
+                await self._finish_deletion(fork_id)
+                raise
+        finally:
+            self._deleting.discard(fork_id)
+        self._checkpoints("session.inserted", fork_id)
+        return copied
 
     async def _insert(self, fork: Fork) -> None:
         await asyncio.to_thread(self.directories.create, fork.row.id)
@@ -380,9 +462,9 @@ class SessionManager:
 
     # -- one session
 
-    async def send(self, session_id: str, text: str, *, owner: str | None = None) -> Turn:
+    async def send(self, session_id: str, text: str, *, key: str | None = None, owner: str | None = None) -> Turn:
         """Send a message; see `Session.send`."""
-        return await (await self._session(session_id, owner)).send(text)
+        return await (await self._session(session_id, owner)).send(text, key=key)
 
     async def answer(self, session_id: str, request_id: str, answer: Answer, *, owner: str | None = None) -> None:
         """Answer the open permission. Raises QuestionGoneError, AnswerError."""
@@ -408,6 +490,24 @@ class SessionManager:
         """Return what a person would see on the live terminal. Raises NotLiveError."""
         return (await self._session(session_id, owner)).screen
 
+    async def take_keyboard(self, session_id: str, *, owner: str | None = None) -> KeyboardHold:
+        """Let somebody type at the live terminal by hand. Raises NotLiveError, KeyboardTakenError."""
+        return (await self._session(session_id, owner)).take_keyboard()
+
+    def keyboard_taken(self, session_id: str) -> bool:
+        """Whether somebody types at the session's terminal by hand."""
+        session = self._sessions.get(session_id)
+        return session is not None and session.keyboard.taken
+
+    async def keyboard_holders(
+        self, session_id: str, *, owner: str | None = None
+    ) -> AsyncGenerator[KeyboardHold | None, None]:
+        """Yield who has the session's keyboard (None: nobody), and who has it from then on. Never ends."""
+        session = await self._session(session_id, owner)
+        async with aclosing(session.keyboard.holders()) as holders:
+            async for holder in holders:
+                yield holder
+
     async def screen_updates(
         self, session_id: str, *, owner: str | None = None, max_rate: float = MAX_RATE
     ) -> AsyncGenerator[ScreenUpdate, None]:
@@ -432,6 +532,18 @@ class SessionManager:
             async for chunk in chunks:
                 yield chunk
 
+    async def recorded_screens(self, session_id: str, *, owner: str | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield what was recorded of the session's terminal as screens, in lines of JSON; see `playback`.
+
+        Raises SessionNotFoundError and NoRecordingError before the first.
+        """
+        recording = self.recording(session_id, owner=owner)
+        async with aclosing(
+            played(session_id, recording, terminal=self._provider.terminal, turn=self._replaying)
+        ) as screens:
+            async for lines in screens:
+                yield lines
+
     async def events(
         self, session_id: str, *, after: int = 0, owner: str | None = None
     ) -> AsyncGenerator[JournalEvent, None]:
@@ -449,6 +561,28 @@ class SessionManager:
         limit = max(1, min(limit, MESSAGES_LIMIT))
         after_position = max(0, min(after_position, POSITION_LIMIT))
         return await self.database.messages(session_id, after_position=after_position, limit=limit)
+
+    async def messages_before(
+        self, session_id: str, *, position: int, limit: int = 100, owner: str | None = None
+    ) -> MessagesBefore:
+        """Return the last messages before a position, in order; one beyond the end gives the newest.
+
+        Raises SessionNotFoundError.
+        """
+        await self._row(session_id, owner)
+        limit = max(1, min(limit, MESSAGES_LIMIT))
+        position = max(0, min(position, POSITION_LIMIT))
+        found = await self.database.messages(session_id, before_position=position, limit=limit + 1, newest=True)
+        later = await self.database.messages(session_id, after_position=position - 1, limit=1)
+        return MessagesBefore(messages=found[-limit:], more_before=len(found) > limit, more_after=bool(later))
+
+    async def turns(
+        self, session_id: str, *, after_position: int = 0, limit: int = 100, owner: str | None = None
+    ) -> Sequence[TurnRow]:
+        """Return the session's turns, in order. Raises SessionNotFoundError."""
+        await self._row(session_id, owner)
+        limit = max(1, min(limit, MESSAGES_LIMIT))
+        return await self.database.turns(session_id, after_position=after_position, limit=limit)
 
     async def turn(self, session_id: str, turn_id: str, *, owner: str | None = None) -> TurnRow | None:
         """Return one turn; None if the session has no such turn. Raises SessionNotFoundError."""
@@ -627,6 +761,17 @@ class SessionManager:
                 pass
         self._warm_ids.discard(worker.directory.name)
         self._pool.lost()
+
+
+async def _copied(source: Path, target: Path, limits: CopyLimits) -> Copied:
+    """Copy a session's files, step by step: a thread of the pool isn't kept for as long as all of them take."""
+    steps = copying_steps(source, target, limits)
+    try:
+        while (copied := await in_thread(next, steps)) is None:
+            pass
+    finally:
+        await in_thread(steps.close)
+    return copied
 
 
 def _encode_cursor(row: SessionRow) -> str:

@@ -18,13 +18,15 @@ which in the end makes the terminal wait. What a turn's end changes is written i
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from qpty.agent.errors import AgentError
+from qpty.agent.errors import AgentError, WriteQueueFullError
 from qpty.agent.provider import Profile
+from qpty.agent.record import RecordError
 from qpty.agent.threads import all_ended, report_failure
 from qpty.core.events import (
     CommandCompleted,
@@ -38,11 +40,12 @@ from qpty.core.events import (
 )
 from qpty.core.keys import encode_prompt
 from qpty.core.states import NotReadyError, QuestionMismatchError, State
-from qpty.sessions import turn_records
+from qpty.sessions import keyboard, turn_records
 from qpty.sessions.errors import (
     AgentUnavailableError,
     ClosingError,
     JournalFailedError,
+    KeyboardBlockedError,
     NoCapacityError,
     NotLiveError,
     QuestionGoneError,
@@ -50,9 +53,11 @@ from qpty.sessions.errors import (
     QueueFullError,
     SessionNotFoundError,
     TurnNotFoundError,
+    ValueRefusedError,
 )
 from qpty.sessions.file_errors import DirectoryError
 from qpty.sessions.journal import Journal, timestamp
+from qpty.sessions.keyboard import Keyboard, KeyboardHold
 from qpty.sessions.launching import FINAL_CODES
 from qpty.sessions.limits import check_size, check_title
 from qpty.sessions.live_agent import LiveAgent
@@ -88,6 +93,11 @@ ACCEPT_TIMEOUT: Final = 10.0
 TYPING_ATTEMPTS: Final = 2
 """Agents that a message is tried with when one turns out not to be ready for it. Nothing was typed then."""
 
+
+KEYS: Final = 64
+"""Messages of a session that are known again by their senders' keys."""
+
+_log: Final = logging.getLogger(__name__)
 
 STOPPED: Final = "The server was stopped in the middle of the turn. The message was not sent again."
 LOST: Final = "The process of this session was lost in the middle of the turn. The message was not sent again."
@@ -130,8 +140,10 @@ class Session:
             clock=services.clock,
         )
         self.live = LiveAgent()
+        self.keyboard = Keyboard()
         self._turn_position = last_turn
         self._queue: deque[Turn] = deque()
+        self._by_key: dict[str, Turn] = {}
         self._unfinished: list[Turn] = []
         self._current: Turn | None = None
         self._worker: Worker | None = None
@@ -209,8 +221,11 @@ class Session:
 
     # -- what can be done
 
-    async def send(self, text: str) -> Turn:
+    async def send(self, text: str, *, key: str | None = None) -> Turn:
         """Take a message; durable when this returns.
+
+        `key` is the sender's own name for it: a message whose key is that of one of the newest `KEYS` messages is that
+        message, and its turn is returned.
 
         Raises PromptError (it can't be sent), QuestionOpenError, QueueFullError, ClosingError, SessionNotFoundError,
         StorageFailedError (the database doesn't keep it; it will not be sent).
@@ -218,6 +233,9 @@ class Session:
         self._check_open()
         self._database.check_writing()
         encode_prompt(text)
+        if key is not None and (same := self._by_key.get(key)) is not None:
+            await self._accepted(same)
+            return same
         if self._question is not None:
             raise QuestionOpenError(self._question)
         limit = self._services.config.queue_limit
@@ -228,13 +246,22 @@ class Session:
         running = self._current is not None and self._current.progress is not Progress.ENDED
         ahead = len(self._queue) + running
         self._queue.append(turn)
-        turn.seq = self.journal.append({"type": "turn.queued", "turn_id": turn.id, "position": ahead})
+        queued = {"type": "turn.queued", "turn_id": turn.id, "position": ahead, "text": text}
+        if key is not None:
+            queued["idempotency_key"] = key
+            self._remember(key, turn)
+        turn.seq = self.journal.append(queued)
         self.row, writes = turn_records.accepted(self.row, turn, now=self._services.clock())
         self.journal.also(*writes)
         self._ensure_runner()
         await self._accepted(turn)
         self._services.checkpoints("turn.accepted", self.id)
         return turn
+
+    def _remember(self, key: str, turn: Turn) -> None:
+        self._by_key[key] = turn
+        if len(self._by_key) > KEYS:
+            del self._by_key[next(iter(self._by_key))]
 
     async def _accepted(self, turn: Turn) -> None:
         """Wait until a message is durable. One that can't be soon is taken back: who sent it may well send it again."""
@@ -306,6 +333,47 @@ class Session:
             self._worker.agent.resize(columns=columns, lines=lines)
         self.row = replace(self.row, columns=columns, lines=lines)
         self.journal.also(update_session(self.id, columns=columns, lines=lines))
+
+    def take_keyboard(self) -> KeyboardHold:
+        """Let somebody type at the live terminal by hand; no message is begun meanwhile.
+
+        Raises NotLiveError, KeyboardTakenError.
+        """
+        self._check_open()
+        self._typing_worker()
+        hold = KeyboardHold(self)
+        self.keyboard.take(hold)
+        self._notice(keyboard.TAKEN, keyboard.TAKEN_TEXT, turn=self._running())
+        return hold
+
+    async def type_keys(self, hold: KeyboardHold, text: str) -> None:
+        """Type by hand; see `KeyboardHold.type`."""
+        self._check_open()
+        self.keyboard.require(hold)
+        worker = self._typing_worker()
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            raise ValueRefusedError("text", "a lone surrogate is no character") from None
+        if self._pool.claim(worker):
+            self._pool.rest(worker)  # it is in use: others hibernate before it
+        self.keyboard.handled = True
+        try:
+            await worker.agent.type_keys(data)
+        except WriteQueueFullError as error:
+            raise KeyboardBlockedError from error
+        except NotReadyError as error:
+            raise NotLiveError(self.id) from error
+
+    def give_keyboard_back(self, hold: KeyboardHold) -> None:
+        """End somebody's typing by hand; a worker that was handled, or isn't ready, as soon as no turn uses it."""
+        if self.keyboard.holder is not hold:
+            return
+        self.keyboard.free()
+        worker, text = self._worker, keyboard.HANDLED_TEXT if self.keyboard.handled else keyboard.RETURNED_TEXT
+        self._notice(keyboard.RETURNED, text, turn=self._running())
+        if worker is not None and self._is_unsure_of(worker) and self._pool.claim(worker):
+            self._begin_to_drop(worker)
 
     async def hibernate(self) -> bool:
         """End the idle worker, its conversation is kept; False if there is none, or it is in use."""
@@ -420,15 +488,15 @@ class Session:
         """See a turn to its end."""
         began = time.monotonic()
         try:
-            await self._prepared(self._admit(turn))
+            await self._prepared(self._admitted(turn))
             began = time.monotonic()
             if await self._type(turn):
                 await turn.over.wait()
         except _InterruptedError:
-            self._publish_state("hibernated" if self._worker is None else "ready")
+            self._publish_state("hibernated" if self._worker is None else self._worker.agent.state.value)
             self._end_unsent(turn)
         except NoCapacityError as error:
-            self._publish_state("hibernated" if self._worker is None else "ready")
+            self._publish_state("hibernated" if self._worker is None else self._worker.agent.state.value)
             self._fail(turn, code="no_capacity", message=str(error))
         except AgentUnavailableError as error:
             self._publish_state("hibernated")
@@ -439,6 +507,18 @@ class Session:
             self._let_go(turn)
             if turn.ticket is not None:
                 self._pool.finish(turn.ticket, seconds=time.monotonic() - began)
+
+    async def _admitted(self, turn: Turn) -> None:
+        """Have a turn admitted, with the keyboard free: nobody else waits for a worker while a person types."""
+        while True:
+            if self.keyboard.taken:
+                self._notice(keyboard.TAKEN, keyboard.WAITS_TEXT, turn=turn)
+                await self.keyboard.wait_until_free()
+            await self._admit(turn)
+            if turn.ticket is None or not self.keyboard.taken:
+                return
+            ticket, turn.ticket = turn.ticket, None
+            self._pool.finish(ticket)
 
     async def _admit(self, turn: Turn) -> None:
         waits = asyncio.get_running_loop().call_later(WAITING_SHOWN, self._publish_state, "waiting")
@@ -517,7 +597,7 @@ class Session:
         worker = self._worker
         if worker is not None:
             if self._pool.claim(worker):
-                if worker.agent.exited is None and worker.agent.state is State.READY:
+                if worker.agent.exited is None and not self._is_unsure_of(worker):
                     self._holds = worker
                     return
                 await self._drop(worker)
@@ -563,8 +643,8 @@ class Session:
         worker, self._holds = self._holds, None
         if worker is None or worker.leaving:
             return
-        agent = worker.agent
-        if turn.recycle or agent.exited is not None or agent.state is not State.READY or self._closing:
+        unsure = self._is_unsure_of(worker) and not self.keyboard.taken
+        if turn.recycle or worker.agent.exited is not None or self._closing or unsure:
             self._spawn(self._drop(worker))
         else:
             self._pool.rest(worker)
@@ -590,14 +670,37 @@ class Session:
     async def _end_worker(self, worker: Worker) -> None:
         try:
             await worker.agent.close()
+            if self.keyboard.handled and self._worker is worker:
+                await self._take_over_record(worker)
         finally:
             if self._worker is worker:
                 self._worker = None
                 self.live.set(None)
+                self._keyboard_ended()
             if self._preparing is None:
                 self._publish_state("hibernated")
             worker.gone.set()
             self._pool.give_up_place(worker)
+
+    async def _take_over_record(self, worker: Worker) -> None:
+        """Have what a person said by hand taken up by the next worker, where no turn's record would be."""
+        if self.row.record_mark is not None or self._deleted:
+            return  # what comes after the mark is taken up with it
+        try:
+            mark = await worker.agent.read_mark()
+        except RecordError as error:
+            _log.warning("what was said by hand in session %s can't be read: %s", self.id, error)
+            return
+        if mark is not None:
+            self.row, writes = turn_records.recorded(self.row, mark)
+            self.journal.also(*writes)
+
+    def _keyboard_ended(self) -> None:
+        """The worker is gone, and with it whatever was typed at it."""
+        self.keyboard.handled = False
+        if self.keyboard.taken:
+            self.keyboard.free()
+            self._notice(keyboard.RETURNED, keyboard.ENDED_TEXT)
 
     # -- the agent's events
 
@@ -667,14 +770,8 @@ class Session:
         if self._question is None or self._question["request_id"] != request_id or self._worker is None:
             return
         seconds = self._services.config.question_timeout
-        self.journal.append(
-            {
-                "type": "notice",
-                "turn_id": self._question.get("turn_id"),
-                "code": "question_timeout",
-                "text": f"Nobody answered within {seconds:g} s: the question is refused and the turn interrupted.",
-            }
-        )
+        text = f"Nobody answered within {seconds:g} s: the question is refused and the turn interrupted."
+        self._notice("question_timeout", text, turn=self._current)
         self._spawn(self._worker.agent.interrupt())
 
     def _clear_question(self) -> None:
@@ -721,6 +818,17 @@ class Session:
 
     # -- small things
 
+    def _notice(self, code: str, text: str, *, turn: Turn | None = None) -> None:
+        if self._deleted:
+            return
+        body = {"type": "notice"} if turn is None else {"type": "notice", "turn_id": turn.id}
+        self.journal.append({**body, "code": code, "text": text})
+
+    def _running(self) -> Turn | None:
+        """The turn whose message was, or is being, typed."""
+        turn = self._current
+        return turn if turn is not None and turn.progress in {Progress.MARKED, Progress.RUNNING} else None
+
     def _publish_state(self, state: str, detail: str = "") -> None:
         if state == self._state or self._deleted:
             return
@@ -743,6 +851,17 @@ class Session:
         if self._worker is None:
             raise NotLiveError(self.id)
         return self._worker
+
+    def _is_unsure_of(self, worker: Worker) -> bool:
+        """Whether the worker must not be typed at (again)."""
+        return worker.agent.state is not State.READY or self.keyboard.handled
+
+    def _typing_worker(self) -> Worker:
+        """The worker, where keys reach it. Raises NotLiveError."""
+        worker = self._live()
+        if worker.leaving or worker.agent.exited is not None:
+            raise NotLiveError(self.id)
+        return worker
 
     def _check_open(self) -> None:
         if self._condemned:

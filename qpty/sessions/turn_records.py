@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from qpty.sessions.revival import mark_to_dict
+from qpty.sessions.titles import title_of
 from qpty.sessions.turns import Progress, message_position, new_id
 from qpty.storage.rows import MessageRow, TurnRow
 from qpty.storage.writes import (
@@ -61,11 +62,18 @@ def failed(turn: Turn, *, code: str, message: str, retryable: bool) -> dict[str,
 
 
 def accepted(row: SessionRow, turn: Turn, *, now: float) -> tuple[SessionRow, list[Write]]:
-    """Return the session's new row, and what is written when a message was taken."""
+    """Return the session's new row, and what is written when a message was taken.
+
+    The first message gives a session without a title one.
+    """
     queued = TurnRow(id=turn.id, session_id=row.id, position=turn.position, state="queued", created_at=now)
     message = _message(row, turn, "user", turn.text, exact=True, now=now)
+    writes = [insert_turn(queued), insert_message(message)]
+    if row.message_count == 0 and row.title is None and (title := title_of(turn.text)) is not None:
+        row = replace(row, title=title)
+        writes.append(update_session(row.id, title=title))
     row = replace(row, last_activity=now, message_count=row.message_count + 1)
-    return row, [insert_turn(queued), insert_message(message), _touched(row)]
+    return row, [*writes, _touched(row)]
 
 
 def ended(
@@ -79,8 +87,7 @@ def ended(
     writes: list[Write] = []
     if end["type"] == "turn.completed":
         if mark is not None and mark.length:
-            row = replace(row, record_mark=mark_to_dict(mark))
-            writes += [update_session(row.id, record_mark=row.record_mark), delete_seed(row.id)]
+            row, writes = recorded(row, mark)
         writes.append(_completed(turn, end, mark, seq=seq, now=now))
         if end["text"] or turn.tools:
             tools = list(turn.tools.values()) or None
@@ -91,6 +98,12 @@ def ended(
         failure = {"code": end["code"], "detail": end["message"], "retryable": end["retryable"]}
         writes.append(update_turn(turn.id, state="failed", ended_at=now, ended_seq=seq, **failure))
     return row, [*writes, _use(row, end, now=now), _touched(row)]
+
+
+def recorded(row: SessionRow, mark: RecordMark) -> tuple[SessionRow, list[Write]]:
+    """Return the session's new row, and what is written when the agent's record turned out to hold a conversation."""
+    row = replace(row, record_mark=mark_to_dict(mark))
+    return row, [update_session(row.id, record_mark=row.record_mark), delete_seed(row.id)]
 
 
 def _completed(turn: Turn, end: Mapping[str, Any], mark: RecordMark | None, *, seq: int, now: float) -> Write:

@@ -84,13 +84,20 @@ class Database:
         return await self._one(SessionRow, queries.session(session_id))
 
     async def sessions(
-        self, *, owner: str | None, limit: int, after: SessionCursor | None, deleted: bool = False
+        self,
+        *,
+        owner: str | None,
+        limit: int,
+        after: SessionCursor | None,
+        deleted: bool = False,
+        search: str = "",
     ) -> list[SessionRow]:
         """Return at most `limit` sessions after a place, latest activity first, of one owner or all (None).
 
-        `deleted` lists those being deleted (`deleted_at` is set) instead of the others.
+        `deleted` lists those being deleted (`deleted_at` is set) instead of the others, `search` only those whose title
+        has that text in it, compared as `folding` says.
         """
-        return await self._all(SessionRow, queries.session_page(owner, limit, after, deleted=deleted))
+        return await self._all(SessionRow, queries.session_page(owner, limit, after, deleted=deleted, search=search))
 
     async def count_sessions(self, *, owner: str | None) -> int:
         """Return how many sessions one owner or all (None) have; those being deleted don't count."""
@@ -111,10 +118,17 @@ class Database:
         return await self._all(TurnRow, queries.unfinished_turns())
 
     async def messages(
-        self, session_id: str, *, after_position: int = 0, limit: int = 100, newest: bool = False
+        self,
+        session_id: str,
+        *,
+        after_position: int = 0,
+        before_position: int | None = None,
+        limit: int = 100,
+        newest: bool = False,
     ) -> list[MessageRow]:
-        """Return at most `limit` messages of a session after a position, in order: the first ones, or the `newest`."""
-        found = await self._all(MessageRow, queries.messages_of(session_id, after_position, limit, newest=newest))
+        """Return at most `limit` messages of a session between two positions, in order: the first, or the `newest`."""
+        query = queries.messages_of(session_id, after_position, limit, newest=newest, before_position=before_position)
+        found = await self._all(MessageRow, query)
         return found[::-1] if newest else found
 
     async def message(self, message_id: str) -> MessageRow | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Select, and_, case, func, or_, select
 
+from qpty.storage.folding import folded
 from qpty.storage.tables import UNFINISHED, account_use, journal, messages, seeds, sessions, turns
 from qpty.storage.types import Bytes
 
@@ -19,15 +20,22 @@ Query = Select[*tuple[Any, ...]]
 
 _SIZE: Final = Bytes(journal.c.body)
 
+_SESSION: Final = [column for column in sessions.c if column is not sessions.c.title_folded]
+"""What a `SessionRow` has."""
+
 
 def session(session_id: str) -> Query:
     """One session."""
-    return select(sessions).where(sessions.c.id == session_id)
+    return select(*_SESSION).where(sessions.c.id == session_id)
 
 
-def session_page(owner: str | None, limit: int, after: SessionCursor | None, *, deleted: bool) -> Query:
-    """Sessions by latest activity, after a place in that order."""
-    query = _listed(select(sessions), owner, deleted=deleted)
+def session_page(
+    owner: str | None, limit: int, after: SessionCursor | None, *, deleted: bool, search: str = ""
+) -> Query:
+    """Sessions by latest activity, after a place in that order; only those whose title has `search` in it."""
+    query = _listed(select(*_SESSION), owner, deleted=deleted)
+    if wanted := folded(search):
+        query = query.where(sessions.c.title_folded.contains(wanted, autoescape=True))
     if after is not None:
         # The first condition alone bounds the index; an OR by itself would scan it from its start.
         query = query.where(
@@ -60,9 +68,13 @@ def unfinished_turns() -> Query:
     return select(turns).where(UNFINISHED).order_by(turns.c.session_id, turns.c.position)
 
 
-def messages_of(session_id: str, after_position: int, limit: int, *, newest: bool) -> Query:
-    """Messages of a session: the first by position, or the last in reverse."""
+def messages_of(
+    session_id: str, after_position: int, limit: int, *, newest: bool, before_position: int | None = None
+) -> Query:
+    """Messages of a session between two positions: the first of them in order, or the last in reverse."""
     query = select(messages).where(messages.c.session_id == session_id, messages.c.position > after_position)
+    if before_position is not None:
+        query = query.where(messages.c.position < before_position)
     return query.order_by(messages.c.position.desc() if newest else messages.c.position).limit(limit)
 
 
@@ -138,7 +150,7 @@ def known_ids(ids: Collection[str]) -> Query:
 
 def idle_sessions(before: float, after: SessionCursor | None, limit: int) -> Query:
     """Sessions whose last activity is before a time, the oldest first, after a place in that order."""
-    query = select(sessions).where(sessions.c.last_activity < before, sessions.c.deleted_at.is_(None))
+    query = select(*_SESSION).where(sessions.c.last_activity < before, sessions.c.deleted_at.is_(None))
     if after is not None:
         query = query.where(
             sessions.c.last_activity >= after.last_activity,

@@ -57,6 +57,7 @@ sessions: Final = Table(
     Column("record_mark", JsonText()),
     Column("journal_floor", BigInteger(), nullable=False),
     Column("deleted_at", Double()),
+    Column("title_folded", AnyText()),  # the title as it is searched; the writes set it with the title
 )
 
 # Both lists of sessions are read from an index in their order, whatever the number of sessions. Those being deleted are

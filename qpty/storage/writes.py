@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, insert, text, update
 
+from qpty.storage.folding import folded
 from qpty.storage.rows import SessionRow, TurnRow
 from qpty.storage.tables import account_use, journal, messages, seeds, sessions, turns
 from qpty.storage.types import encode_text
@@ -53,12 +54,13 @@ class Write:
 
 def insert_session(row: SessionRow) -> Write:
     """A new session."""
-    return _insert(sessions, row)
+    return _insert(sessions, row, **_searched(row.title))
 
 
 def update_session(session_id: str, /, **changes: Any) -> Write:
     """New values for some fields of a `SessionRow`, by their names."""
-    return _update(sessions, SessionRow, session_id, changes)
+    derived = _searched(changes["title"]) if "title" in changes else {}
+    return _update(sessions, SessionRow, session_id, changes, **derived)
 
 
 def delete_session(session_id: str) -> Write:
@@ -138,8 +140,13 @@ def trim_journal(session_id: str, below_seq: int) -> Write:
     )
 
 
-def _insert(table: Table, row: SessionRow | TurnRow | MessageRow) -> Write:
-    values = {name: getattr(row, name) for name in _names(table)}
+def _searched(title: str | None) -> dict[str, Any]:
+    """What is stored beside a title, for searches."""
+    return {"title_folded": None if title is None else folded(title)}
+
+
+def _insert(table: Table, row: SessionRow | TurnRow | MessageRow, **derived: Any) -> Write:
+    values = {name: getattr(row, name) for name in _names(table) if name not in derived} | derived
     return Write(statements=(Statement(executable=insert(table), parameters=values),))
 
 
@@ -147,12 +154,15 @@ def _names(table: Table) -> list[str]:
     return [column.name for column in table.c]
 
 
-def _update(table: Table, row: type[SessionRow | TurnRow], row_id: str, changes: Mapping[str, Any]) -> Write:
+def _update(
+    table: Table, row: type[SessionRow | TurnRow], row_id: str, changes: Mapping[str, Any], **derived: Any
+) -> Write:
     allowed = {item.name for item in fields(row)} - {"id"}
     if not changes or not changes.keys() <= allowed:
         wrong = ", ".join(sorted(changes.keys() - allowed)) or "no field"
         raise TypeError(f"{wrong}: give fields of {row.__name__} that can change ({', '.join(sorted(allowed))})")
-    return Write(statements=(Statement(executable=update(table).where(table.c.id == row_id).values(**changes)),))
+    values = {**changes, **derived}
+    return Write(statements=(Statement(executable=update(table).where(table.c.id == row_id).values(**values)),))
 
 
 def _statement(executable: Executable, **values: Any) -> Write:

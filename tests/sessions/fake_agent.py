@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qpty.core.events import Exited
 from qpty.core.record import NO_RECORD
 from qpty.core.states import State
+from qpty.core.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -101,6 +102,12 @@ class FakeAgent:
     async def interrupt(self) -> None:
         """There is no turn."""
 
+    async def type_keys(self, data: bytes) -> None:
+        raise AssertionError("nobody types at a fake agent")
+
+    async def read_mark(self) -> RecordMark | None:
+        return None
+
     async def take_up(self, history: Sequence[Exchange] | Mapping[str, object] | None = None) -> RecordMark:
         return NO_RECORD
 
@@ -156,6 +163,9 @@ class FakeProvider:
     ) -> FakeAgent:
         self.given.append(self.make(profile))
         return self.given[-1]
+
+    def terminal(self, *, columns: int, lines: int) -> Terminal:
+        return Terminal(columns=columns, lines=lines)
 
     def continues(self, directory: Path, mark: RecordMark) -> bool:
         return False
