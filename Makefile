@@ -5,11 +5,13 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+AXE    := tests/page/node_modules/axe-core/axe.min.js
+DEBIAN := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y
 LOCK   := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-header --no-emit-index-url --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev system test check format lock bench fidelity crashes clean
+.PHONY: help install run dev system browser test check format lock bench fidelity crashes clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,9 +34,17 @@ run: $(RUN)  ## the server, at http://127.0.0.1:8080
 dev: $(DEV)  ## the server, started again whenever its code changes
 	@$(BIN)/watchfiles '$(BIN)/python run.py' qpty config
 
-system:  ## the Debian packages that tests use (needs root)
-	@{ which xz bash curl chromium && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 \
-	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y xz-utils bash curl chromium postgresql; }
+system: browser  ## the Debian packages that tests use (needs root), and what `make browser` installs
+	@{ which xz bash curl && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || { $(DEBIAN) xz-utils bash curl postgresql; }
+
+browser: $(AXE)  ## what tests of the page need: a browser with fonts (needs root), and axe-core from npm
+	@{ which chromium && fc-list :lang=zh | grep -q . && fc-list :lang=und-zsye | grep -q .; } >/dev/null 2>&1 \
+	  || { $(DEBIAN) chromium fontconfig fonts-wqy-microhei fonts-noto-color-emoji; }
+
+$(AXE): tests/page/package-lock.json
+	@which npm >/dev/null 2>&1 || { $(DEBIAN) npm; }
+	npm ci --prefix tests/page --silent --no-audit --no-fund
+	@touch $@
 
 test: $(DEV)  ## every test
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
@@ -63,5 +73,5 @@ crashes: $(DEV)  ## kill workers and servers, cut readers, for long, and count w
 	$(BIN)/python -m tests.crashes
 
 clean:  ## everything that make made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find qpty tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from qpty.server.models import agents as agent_shapes
 from qpty.server.models import service as service_shapes
 from qpty.server.models import sessions as session_shapes
 from qpty.server.models import turns as turn_shapes
-from qpty.server.operations import EVENT_STREAM, Header, Operation, Reply
-from qpty.server.routes import files, service, sessions, sockets, streams, turns
+from qpty.server.operations import EVENT_STREAM, NDJSON, Header, Operation, Reply
+from qpty.server.routes import agents, exports, files, service, sessions, sockets, streams, turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 SESSION: Final = "/api/v1/sessions/{session_id}"
 HTML: Final = "text/html"
 ANYTHING: Final = "*/*"
+RECORDED_SCREENS: Final = (
+    "The first line is of `type` `recording`: `began`, `columns`, `lines`. Then one of type `screen` for each look, "
+    "ten a second at most: `time` in seconds, and the fields of the WebSocket's frame. The last is of type `end`: "
+    "`duration`, `looks`; a stream without it broke off."
+)
 
 NOT_FOUND: Final = "session_not_found"
 SENDING: Final = (
@@ -82,12 +88,22 @@ OPERATIONS: Final = (
         "GET", "/openapi.json", "openapi", "service", "This document", service.openapi,
         Reply(media_type="application/json"), public=True,
     ),
+    *(
+        _row(
+            "GET", path, name, "service", summary, service.session_page, Reply(media_type=HTML),
+            errors=(NOT_FOUND, "route_not_found"),
+        )
+        for path, name, summary in (
+            ("/sessions/{session_id}", "session_page", "The page, at a session"),
+            ("/sessions/{session_id}/{view}", "session_view_page", "The page, at a session's `files` or `terminal`"),
+        )
+    ),
     _row(
         "GET", "/docs", "docs", "service", "This interface, to be read and tried", service.documentation,
         Reply(media_type=HTML), public=True,
     ),
     _row(
-        "GET", "/assets/{name}", "asset", "service", "A page's file", service.asset,
+        "GET", "/assets/{path}", "asset", "service", "A page's file", service.asset,
         Reply(media_type=ANYTHING), Reply(status=304, media_type="", description="It hasn't changed."),
         errors=("route_not_found",), public=True,
     ),
@@ -105,7 +121,8 @@ OPERATIONS: Final = (
     _row(
         "POST", "/login", "login_by_key", "sign-in", "Sign a browser in by a key, from the page's form",
         service.login_by_key, Reply(status=303, media_type="", description="To the page, with a cookie."),
-        form=service_shapes.LoginForm, errors=("key_required", "key_refused", "no_keys"), public=True,
+        form=service_shapes.LoginForm, query=service_shapes.LoginQuery,
+        errors=("key_required", "key_refused", "no_keys"), public=True,
     ),
     _row(
         "POST", "/logout", "logout", "sign-in", "Sign a browser out", service.logout, _NOTHING, public=True,
@@ -117,7 +134,8 @@ OPERATIONS: Final = (
         errors=("invalid_profile", "invalid_value", "stopping", "storage_busy"),
     ),
     _row(
-        "GET", "/api/v1/sessions", "list_sessions", "sessions", "List sessions, newest activity first", sessions.page,
+        "GET", "/api/v1/sessions", "list_sessions", "sessions", "List or search sessions, newest activity first",
+        sessions.page,
         _json(session_shapes.SessionList), query=session_shapes.SessionQuery, errors=("invalid_cursor",),
     ),
     _row(
@@ -135,9 +153,18 @@ OPERATIONS: Final = (
     ),
     _row(
         "POST", f"{SESSION}/fork", "fork_session", "sessions",
-        "Make a session that goes on from the end of a turn; files are not copied", sessions.fork,
-        _json(session_shapes.SessionCreated, 201), body=session_shapes.SessionFork, body_optional=True,
-        errors=(NOT_FOUND, "not_forkable", "stopping"),
+        "Make a session that goes on from the end of a turn, with or without the files", sessions.fork,
+        _json(session_shapes.SessionForked, 201), body=session_shapes.SessionFork, body_optional=True,
+        errors=(NOT_FOUND, "not_forkable", "stopping", "files_too_large", "file_refused", "storage_full"),
+    ),
+    _row(
+        "GET", f"{SESSION}/export", "export_session", "sessions", "Download what was said, for people or programs",
+        exports.export, Reply(media_type="text/markdown"), _json(turn_shapes.Export),
+        query=session_shapes.ExportQuery, errors=(NOT_FOUND,),
+    ),
+    _row(
+        "GET", "/api/v1/agents", "list_agents", "sessions", "Say which agents, models and tools a session may have",
+        agents.choices, _json(agent_shapes.AgentChoices),
     ),
     _row(
         "POST", f"{SESSION}/hibernate", "hibernate_session", "sessions",
@@ -153,6 +180,12 @@ OPERATIONS: Final = (
         "GET", f"{SESSION}/recording", "get_recording", "terminal", "Its terminal's recording, as an asciicast",
         sessions.recording, Reply(media_type="application/x-asciicast"),
         errors=(NOT_FOUND, "no_recording", "stopping"),
+    ),
+    _row(
+        "GET", f"{SESSION}/recording/screens", "get_recorded_screens", "terminal",
+        "Its terminal's recording as screens, in lines of JSON: to be played without a terminal",
+        sessions.recorded_screens, Reply(media_type=NDJSON, description=RECORDED_SCREENS),
+        errors=(NOT_FOUND, "no_recording", "too_many_streams", "stopping"),
     ),
     # -- talking
     _row(
@@ -191,6 +224,10 @@ OPERATIONS: Final = (
         "POST", f"{SESSION}/menus/{{request_id}}", "choose", "talking", "Choose from a menu, or leave it",
         turns.choose, _json(turn_shapes.MenuAnswered), body=turn_shapes.MenuChoice,
         errors=(NOT_FOUND, "question_gone", "invalid_choice", "stopping"),
+    ),
+    _row(
+        "POST", "/api/v1/markdown", "render_markdown", "talking", "Render a text's markdown as HTML, as the page does",
+        turns.markdown, _json(turn_shapes.RenderedMarkdown), body=turn_shapes.Markdown,
     ),
     # -- the journal
     _row(

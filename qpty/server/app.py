@@ -39,6 +39,7 @@ def make_app(service: Service) -> web.Application:
             app.router.add_route("HEAD", path, route.handler, name=operation.id)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_close)
+    app.on_cleanup.append(_close_renderer)
     app.cleanup_ctx.append(_keep_keys_fresh)
     pages.load()
     return app
@@ -69,6 +70,10 @@ def _entry(operation: Operation) -> Handler:
 
 async def _close(app: web.Application) -> None:
     await app[SERVICE].manager.close()
+
+
+async def _close_renderer(app: web.Application) -> None:
+    await app[SERVICE].renderer.close()
 
 
 async def _keep_keys_fresh(app: web.Application) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ ServerError
 ├── KeyRequiredError        the request has no key
 ├── NoKeysError             signing in was tried where no key is asked for
 ├── KeyRefusedError         its key, cookie or link isn't (or is no longer) one of ours
+├── NotAllowedError         what only a key that administers may do
 ├── RateLimitedError        .retry_after: too many requests of one key or address
 └── TurnFailedError         .session_id .turn_id .code .retryable: the turn that was asked for failed
 ```
@@ -80,6 +81,10 @@ class NoKeysError(ServerError):
 
     def __init__(self) -> None:
         super().__init__("this server asks for no key: open its address")
+
+
+class NotAllowedError(ServerError):
+    """The key may not do this; `message` says what would help."""
 
 
 class RateLimitedError(ServerError):

@@ -33,7 +33,7 @@ from qpty.server.access.rate import client_of_address
 from qpty.server.errors import KeyRefusedError, KeyRequiredError, RateLimitedError
 from qpty.server.logs import get_logger
 from qpty.server.operations import answer
-from qpty.server.pages import sign_in_page, wants_a_page
+from qpty.server.pages import own_page, sign_in_page, wants_a_page
 from qpty.server.service import CLIENT, FOREIGN_ORIGIN, KEY_ID, OWNER, REQUEST_ID, SERVICE, STARTED
 from qpty.server.statuses import fault, refusal
 from qpty.sessions.manager import LOCAL
@@ -154,7 +154,7 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _told(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
     if isinstance(error, KeyRequiredError | KeyRefusedError) and _is_for_a_person(request):
-        return sign_in_page(problem=str(error) if isinstance(error, KeyRefusedError) else None)
+        return sign_in_page(problem=str(error) if isinstance(error, KeyRefusedError) else None, path=_way_back(request))
     told = refusal(error, request_id=request_id)
     if told is None:
         _log.error("a request failed inside the server", exc_info=error)
@@ -164,6 +164,11 @@ def _told(request: web.Request, error: Exception, request_id: str) -> web.Stream
     elif told.status >= 500:
         _log.warning("a request could not be served", code=told.answer.error.code, error=str(error))
     return answer(told.answer, told.status, **told.headers)
+
+
+def _way_back(request: web.Request) -> str:
+    """Return the page that somebody who signs in was on the way to."""
+    return own_page(request.path if request.method == "GET" else request.query.get("next", "/"))
 
 
 def _is_for_a_person(request: web.Request) -> bool:

@@ -61,8 +61,8 @@ PARTS: Final[Mapping[str, Json]] = {
     "session_id": {"type": "string", "format": "uuid"},
     "turn_id": {"type": "string", "format": "uuid"},
     "request_id": {"type": "string", "minLength": 1, "description": "The question's, as its event has it."},
-    "path": {"type": "string", "minLength": 1, "description": "From the session's directory on; `/` between names."},
-    "name": {"type": "string", "minLength": 1},
+    "path": {"type": "string", "minLength": 1, "description": "With `/` between names."},
+    "view": {"type": "string", "enum": ["files", "terminal"]},
     "token": {"type": "string", "minLength": 1},
 }
 """The schemas of the parts of paths."""
@@ -75,7 +75,9 @@ FRAMES: Final[tuple[type[Model], ...]] = (
     frames.AckFrame,
     frames.ErrorFrame,
     frames.EventFrame,
+    frames.RenderedFrame,
     frames.ScreenUpdateFrame,
+    frames.KeyboardStateFrame,
 )
 """What goes over a WebSocket: a part of the interface that OpenAPI has no place for but its schemas."""
 
@@ -195,7 +197,9 @@ def _errors(operation: Operation) -> dict[str, Json]:
     for code in sorted(codes):
         by_status.setdefault(status_of(code), []).append(code)
     taken = {reply.status for reply in operation.replies}
-    pages: Mapping[int, Json] = {401: {HTML: {}}} if operation.method == "GET" else {}  # for browsers, to sign in
+    pages: dict[int, Json] = {401: {HTML: {}}} if operation.method == "GET" else {}  # for browsers, to sign in
+    if any(reply.media_type == HTML for reply in operation.replies):
+        pages[404] = {HTML: {}}
     return {
         str(status): {
             "description": "One of these codes: " + ", ".join(f"`{code}`" for code in found),

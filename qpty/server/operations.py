@@ -29,6 +29,7 @@ JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 FORM_FIELDS: Final = 20
 EVENT_STREAM: Final = "text/event-stream"
+NDJSON: Final = "application/x-ndjson"
 
 PROBLEMS_SHOWN: Final = 20
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from qpty.rendering.renderer import Renderer
 from qpty.server.under_way import UnderWay
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Service:
     agent: Agent
     instruction: str | None = None
     under_way: UnderWay = field(default_factory=UnderWay)
+    renderer: Renderer = field(default_factory=Renderer)
     clock: Callable[[], float] = field(default=time.time)
 
 

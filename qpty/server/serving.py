@@ -176,7 +176,7 @@ def first_key(service: Service) -> NewKey | None:
     access = service.access
     if not access.required or access.keys.has_keys:
         return None
-    return access.keys.create("first")
+    return access.keys.create("first", admin=True)
 
 
 def announcement(service: Service, *, port: int, made: NewKey | None) -> str:

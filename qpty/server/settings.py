@@ -132,6 +132,10 @@ class Settings(BaseSettings):
         le=MOST_BYTES,
         description="Bytes kept of each session's terminal recording; 0 is no recording.",
     )
+    keyboard: Switch = Field(
+        default=True,
+        description="Let people type at a terminal by hand: a local person, or with a key made with --admin.",
+    )
     data_dir: Directory = Field(
         default=Path("data"), description="Directory of the database, the keys and the agent's data."
     )

@@ -3,12 +3,14 @@
 ```
  connect ─▶ hello ─▶ open ──▶ receiver: frames are carried out one after the other, each is acknowledged or refused
                       │   ├─▶ follower: the journal's events after a number; without one, only waits for their end
-                      │   └─▶ watcher: the screen's changes, while they are wanted
+                      │   │     └─▶ renderer: the text in them as HTML blocks, where it is wanted
+                      │   ├─▶ watcher: the screen's changes, while they are wanted
+                      │   └─▶ lookout: who has the keyboard
                       ▼
                     closed, with a code that says why
 ```
 
-The three are tasks of `Socket.run`. The first that ends says how the socket ends; then the others are cancelled, and
+These are tasks of `Socket.run`. The first that ends says how the socket ends; then the others are cancelled, and
 only `run` closes it.
 
 | code | reason |
@@ -35,23 +37,27 @@ from pydantic import ValidationError
 
 from qpty.agent.threads import cancelled
 from qpty.core.errors import QptyError
-from qpty.server.errors import InvalidRequestError, RateLimitedError
+from qpty.server.compacting import compacted
+from qpty.server.errors import InvalidRequestError, NotAllowedError, RateLimitedError
 from qpty.server.logs import get_logger
 from qpty.server.middleware import check_rate
 from qpty.server.models import socket as frames
-from qpty.server.service import CLIENT, REQUEST_ID
+from qpty.server.renderings import Renderings
+from qpty.server.service import CLIENT, KEY_ID, REQUEST_ID
 from qpty.server.statuses import fault, refusal
 from qpty.server.streaming import Outlet, StalledReaderError, json_bytes
 from qpty.server.turn_events import reached, why_events_ended
-from qpty.sessions.errors import ClosingError, SessionNotFoundError
+from qpty.sessions.errors import ClosingError, KeyboardNotTakenError, SessionNotFoundError
 from qpty.sessions.file_errors import printable
 from qpty.storage.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncGenerator, Coroutine
 
     from qpty.server.operations import Call
     from qpty.sessions.info import SessionInfo
+    from qpty.sessions.journal import JournalEvent
+    from qpty.sessions.keyboard import KeyboardHold
 
 HEARTBEAT: Final = 30.0
 """Seconds without a word of the client before it is pinged; who doesn't answer in half that time is gone."""
@@ -133,6 +139,8 @@ class Socket:
         self._receiver: asyncio.Task[None] | None = None
         self._follower: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._lookout: asyncio.Task[None] | None = None
+        self._hold: KeyboardHold | None = None
         self._follows = False
         self._last_seq = 0
         self._end: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
@@ -159,10 +167,12 @@ class Socket:
             if after is None:
                 self._follower = self._spawn(self._wait_for_the_end(info.last_seq or 0), "follower")
             else:
-                self._follow(after)
+                self._follow(frames.FollowFrame(type="follow", after=after))
             return await self._end
         finally:
-            await cancelled(self._receiver, self._follower, self._watcher)
+            await cancelled(self._receiver, self._follower, self._watcher, self._lookout)
+            if self._hold is not None:
+                self._hold.give_back()
 
     def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(self._guarded(coroutine), name=name)
@@ -178,14 +188,17 @@ class Socket:
     # -- in
 
     async def _receive(self, info: SessionInfo) -> None:
+        taken = self._manager.keyboard_taken(self._session_id)
         hello = frames.HelloFrame(
             session_id=info.id,
             state=info.state,
             last_seq=info.last_seq or 0,
             turn_id=info.turn_id,
             question=dict(info.question) if info.question is not None else None,
+            keyboard=frames.Keyboard(taken=taken, allowed=self._may_type),
         )
         await self._send(hello.model_dump_json())
+        self._lookout = self._spawn(self._watch_keyboard(taken=taken), "lookout")
         while True:
             message = await self._socket.receive()
             match message.type:
@@ -226,13 +239,13 @@ class Socket:
     async def _carry_out(self, frame: frames.ClientFrame) -> None:
         manager, session_id, owner = self._manager, self._session_id, self._owner
         facts: dict[str, Any] = {}
-        following: int | None = None
+        following: frames.FollowFrame | None = None
         match frame:
             case frames.MessageFrame():
-                turn = await manager.send(session_id, frame.text, owner=owner)
+                turn = await manager.send(session_id, frame.text, key=frame.idempotency_key, owner=owner)
                 facts = {"turn_id": turn.id, "seq": turn.seq}
                 if not self._follows:
-                    following = turn.seq - 1
+                    following = frames.FollowFrame(type="follow", after=turn.seq - 1)
             case frames.AnswerFrame():
                 await manager.answer(session_id, frame.request_id, frame.answer, owner=owner)
             case frames.ChooseFrame():
@@ -242,17 +255,45 @@ class Socket:
             case frames.ResizeFrame():
                 await manager.resize(session_id, columns=frame.columns, lines=frame.lines, owner=owner)
             case frames.FollowFrame():
-                following = frame.after
+                following = frame
             case frames.ScreenFrame():
                 await cancelled(self._watcher)
                 self._watcher = None
+            case frames.KeyboardFrame():
+                await self._take_keyboard(take=frame.take)
+            case frames.KeysFrame():
+                if self._hold is None:
+                    raise KeyboardNotTakenError
+                await self._hold.type(frame.text)
         if following is not None:
             await cancelled(self._follower)  # before the acknowledgement: nothing of an earlier `follow` comes after it
         await self._send(frames.AckFrame(ref=frame.ref, of=frame.type, **facts).model_dump_json())
         if following is not None:
             self._follow(following)
         if isinstance(frame, frames.ScreenFrame) and frame.watch:
+            mine = self._hold is not None and self._hold.is_held()
+            await self._send_keyboard(manager.keyboard_taken(session_id), mine)
             self._watcher = self._spawn(self._send_screens(), "watcher")
+
+    @property
+    def _may_type(self) -> bool:
+        service = self._call.service
+        return service.settings.keyboard and service.access.administers(self._call.request.get(KEY_ID))
+
+    async def _take_keyboard(self, *, take: bool) -> None:
+        """Take the keyboard over, or give it back. Raises NotAllowedError, KeyboardTakenError and others."""
+        if take and not self._may_type:
+            if not self._call.service.settings.keyboard:
+                raise NotAllowedError("this server lets nobody type by hand: QPTY_KEYBOARD is off")
+            raise NotAllowedError("this key does not administer: use one made with `qpty keys create NAME --admin`")
+        if take and self._hold is not None and self._hold.is_held():
+            return
+        if take:
+            self._hold = await self._manager.take_keyboard(self._session_id, owner=self._owner)
+        elif self._hold is None or not self._hold.is_held():
+            raise KeyboardNotTakenError
+        else:
+            self._hold.give_back()
 
     async def _refuse(self, ref: str | int | None, error: Exception) -> None:
         await self._send(self._error_frame(ref, error))
@@ -264,16 +305,35 @@ class Socket:
 
     # -- out
 
-    def _follow(self, after: int) -> None:
-        self._follows, self._last_seq = True, after
-        self._follower = self._spawn(self._send_events(after), "follower")
+    def _follow(self, frame: frames.FollowFrame) -> None:
+        self._follows, self._last_seq = True, frame.after
+        self._follower = self._spawn(self._send_followed(frame), "follower")
 
-    async def _send_events(self, after: int) -> None:
-        async with aclosing(self._manager.events(self._session_id, after=after, owner=self._owner)) as events:
-            async for event in events:
-                self._last_seq = reached(event)
-                await self._send(event.body)
+    async def _send_followed(self, frame: frames.FollowFrame) -> None:
+        """Send the events after a number, as they are asked for; ends by raising why there are no more."""
+        renderings: Renderings | None = None
+        renderer: asyncio.Task[None] | None = None
+        if frame.rendered:
+            renderings = Renderings(self._call.service.renderer, self._send)
+            renderer = self._spawn(renderings.run(), "renderer")
+        try:
+            events = self._manager.events(self._session_id, after=frame.after, owner=self._owner)
+            if frame.compact:
+                info = await self._manager.get(self._session_id, owner=self._owner)
+                events = compacted(events, past=info.last_seq or 0)
+            async with aclosing(events):
+                await self._send_events(events, renderings)
+        finally:
+            await cancelled(renderer)
         raise await why_events_ended(self._manager, self._session_id, owner=self._owner)
+
+    async def _send_events(self, events: AsyncGenerator[JournalEvent, None], renderings: Renderings | None) -> None:
+        async for event in events:
+            self._last_seq = reached(event)
+            await self._send(event.body)
+            if renderings is not None:
+                renderings.take(event)
+                await renderings.room()
 
     async def _wait_for_the_end(self, after: int) -> None:
         """Read and forget: a socket that follows nothing closes, too, when the session or the server ends."""
@@ -287,6 +347,20 @@ class Socket:
         async with aclosing(self._manager.screen_updates(self._session_id, owner=self._owner)) as screens:
             async for update in screens:
                 await self._send(json.dumps({"type": "screen", **update.to_dict()}, ensure_ascii=False))
+
+    async def _send_keyboard(self, taken: bool, mine: bool) -> None:
+        frame = frames.KeyboardStateFrame(taken=taken, mine=mine, allowed=self._may_type)
+        await self._send(frame.model_dump_json())
+
+    async def _watch_keyboard(self, *, taken: bool) -> None:
+        """Say who has the keyboard whenever that changes; `taken` is what was said before."""
+        told = (taken, False)
+        async with aclosing(self._manager.keyboard_holders(self._session_id, owner=self._owner)) as holders:
+            async for holder in holders:
+                state = (holder is not None, holder is not None and holder is self._hold)
+                if state != told:
+                    told = state
+                    await self._send_keyboard(*state)
 
     async def _send(self, text: str) -> None:
         await self._write(text)

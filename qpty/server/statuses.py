@@ -26,6 +26,7 @@ from qpty.server.access.origin import HostRefusedError, OriginRefusedError
 from qpty.server.access.rate import TooManyStreamsError
 from qpty.server.models.common import ErrorAnswer, ErrorDetail
 from qpty.sessions import errors as sessions
+from qpty.sessions import file_copy as copies
 from qpty.sessions import file_errors as files
 from qpty.sessions.file_errors import printable
 from qpty.storage.errors import StorageBusyError, StorageError
@@ -73,6 +74,7 @@ RULES: Final = (
     _rule(own.KeyRequiredError, 401, "key_required"),
     _rule(own.KeyRefusedError, 401, "key_refused"),
     _rule(own.NoKeysError, 409, "no_keys"),
+    _rule(own.NotAllowedError, 403, "not_allowed"),
     _rule(HostRefusedError, 403, "host_refused"),
     _rule(OriginRefusedError, 403, "origin_refused"),
     _rule(own.RateLimitedError, 429, "rate_limited", "retry_after", retry="retry_after"),
@@ -86,6 +88,9 @@ RULES: Final = (
     _rule(sessions.NoCapacityError, 503, "no_capacity", "retry_after", retry="retry_after"),
     _rule(sessions.AgentUnavailableError, 503, "agent_unavailable", retry="retry_after", quotes=True),
     _rule(sessions.NotLiveError, 409, "not_live"),
+    _rule(sessions.KeyboardTakenError, 409, "keyboard_taken"),
+    _rule(sessions.KeyboardNotTakenError, 409, "keyboard_not_taken"),
+    _rule(sessions.KeyboardBlockedError, 409, "keyboard_blocked"),
     _rule(sessions.NoRecordingError, 404, "no_recording"),
     _rule(sessions.ForkError, 409, "not_forkable", "turn_id"),
     _rule(sessions.ClosingError, 503, "stopping", retry_after=5),
@@ -98,6 +103,7 @@ RULES: Final = (
     _rule(files.NameTakenError, 412, "name_taken", "path", "kind"),
     _rule(files.DirectoryNotEmptyError, 409, "directory_not_empty", "path"),
     _rule(files.FileTooLargeError, 413, "file_too_large", "path", "limit_bytes"),
+    _rule(copies.TreeTooLargeError, 413, "files_too_large", "limit_entries", "limit_bytes"),
     _rule(files.FileRangeError, 416, "invalid_range", "path", "size"),
     _rule(files.FileChangedError, 409, "file_changed", "path"),
     _rule(files.StorageFullError, 507, "storage_full", "path"),

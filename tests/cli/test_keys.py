@@ -70,3 +70,13 @@ def test_what_cannot_be_done_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run("create", "").exception, KeyNameError)
     monkeypatch.setenv("PORT", "x")
     assert isinstance(run("list").exception, SettingsError)
+
+
+def test_a_key_that_administers_is_listed_as_one(tmp_path: Path) -> None:
+    key = run("create", "mine", "--admin").stdout.strip()
+    run("create", "other")
+    found = KeyStore(tmp_path / "data" / "keys.json").find(key)
+    assert found is not None
+    assert found.admin
+    listed = run("list").stdout.splitlines()
+    assert [line.endswith("  (admin)") for line in listed] == [True, False]

@@ -187,7 +187,7 @@ class Frames:
     @property
     def events(self) -> list[Event]:
         """The journal's events among what came."""
-        return [event for event in self.got if event["type"] not in {"hello", "ack", "error", "screen"}]
+        return [event for event in self.got if event["type"] not in {"hello", "ack", "error", "screen", "keyboard"}]
 
 
 class Logged(logging.Handler):

@@ -264,3 +264,24 @@ def test_a_lock_that_stays_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) 
     finally:
         os.close(lock)
     store.create("a")
+
+
+def test_a_key_may_administer_and_one_of_an_older_file_does_not(path: Path) -> None:
+    store = KeyStore(path, configured=["configured-key"])
+    plain, admin = store.create("plain"), store.create("admin", admin=True)
+
+    def administers() -> dict[str, bool]:
+        return {key.name: key.admin for key in KeyStore(path, configured=["configured-key"]).list()}
+
+    assert administers() == {"OPENAI_KEYS": False, "plain": False, "admin": True}
+    content = json.loads(path.read_text())
+    for row in content["keys"]:
+        del row["admin"]  # as it was before there was this field
+    path.write_text(json.dumps(content))
+    assert administers() == {"OPENAI_KEYS": False, "plain": False, "admin": False}
+    assert KeyStore(path).find(plain.key) is not None
+    content["keys"][0]["admin"] = "yes"
+    path.write_text(json.dumps(content))
+    with pytest.raises(KeyFileError, match="admin"):
+        KeyStore(path)
+    assert admin.key

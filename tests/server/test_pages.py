@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.server.browser import page_of
 from tests.server.served import TIMEOUT
 from tests.test_readme import blocks
@@ -40,8 +42,6 @@ async def test_the_example_of_the_readme_talks_to_a_session(serve_demo: Serve, c
     async with serve_demo() as served, page_of(chromium) as page:
         problems = complaints(page)
         await page.goto(served.url)
-        assert "demo agent, with no model behind it" in await page.inner_text("main")
-        assert f"curl -sSN {served.url}/api/v1/chat/stream" in await page.inner_text("pre")
         page.on("console", heard)
         await page.evaluate(f"async () => {{ {example} }}")
         async with asyncio.timeout(TIMEOUT):
@@ -77,3 +77,29 @@ async def test_a_person_signs_in_by_a_key(serve_demo: Serve, chromium: str) -> N
         await page.click("button")
         assert page.url == f"{served.url}/"
         assert "demo agent" in await page.inner_text("main")
+
+
+async def test_a_sign_in_leads_to_where_the_person_was_going(serve_demo: Serve, chromium: str) -> None:
+    async with serve_demo() as served, page_of(chromium) as page:
+        key = await asyncio.to_thread(served.service.access.keys.create, "mine")
+        served.headers["x-api-key"] = key.key
+        path = f"/sessions/{await served.session(title='Mine')}/files"
+        await page.goto(served.url + path)
+        await page.fill("#key", "not the key")
+        await page.click("button")
+        await page.fill("#key", key.key)
+        await page.click("button")
+        await page.wait_for_function("() => document.title === 'Mine · qpty'")
+        assert page.url == served.url + path
+
+
+@pytest.mark.parametrize(
+    "path", ["//example.org", "https://example.org", "/\\example.org", "/sessions/../login", "/api/v1/x"]
+)
+async def test_a_sign_in_leads_nowhere_else(serve_demo: Serve, path: str) -> None:
+    async with serve_demo() as served:
+        key = await asyncio.to_thread(served.service.access.keys.create, "mine")
+        async with served.http.post(
+            f"{served.url}/login", params={"next": path}, data={"key": key.key}, allow_redirects=False
+        ) as response:
+            assert (response.status, response.headers["Location"]) == (303, "/")

@@ -21,7 +21,7 @@ Answered = tuple[aiohttp.ClientResponse, bytes]
 
 NO_SESSION = "00000000-0000-4000-8000-000000000000"
 PARTS = {"session_id": NO_SESSION, "turn_id": NO_SESSION, "request_id": "x.1", "path": "a/b.txt"} | {
-    "name": "style.css", "token": "no-token",
+    "view": "files", "token": "no-token",
 }  # fmt: skip
 
 ROUTES = [(operation.method, operation.path.format(**PARTS)) for operation in OPERATIONS] + [

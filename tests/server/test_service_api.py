@@ -85,7 +85,7 @@ async def test_the_root_is_information_for_programs_and_a_page_for_people(serve_
         async with served.http.get(f"{served.url}/", headers={"Accept": "text/html,*/*;q=0.8"}) as response:
             page = await response.text()
             assert (response.status, response.content_type) == (200, "text/html")
-            assert "demo agent" in page
+            assert 'data-agent="demo"' in page
             assert __version__ in page
             assert "script-src 'self'" in response.headers["Content-Security-Policy"]
         for path in set(re.findall(r'(?:src|href)="([^"]*)"', page)) - {"data:,"}:

@@ -43,7 +43,7 @@ async def test_a_browser_without_a_key_gets_the_sign_in_page(serve_demo: Serve) 
         for path in ("/", "/api/v1/sessions", "/no/such/route"):
             response, page = await answered(served, "GET", path, headers=BROWSER)
             assert (response.status, response.content_type) == (401, "text/html"), path
-            assert 'action="/login"' in page
+            assert 'action="/login?next=/"' in page
             assert "form-action 'self'" in response.headers["Content-Security-Policy"]
         response, page = await answered(served, "GET", "/", headers={**BROWSER, "Cookie": "qpty=old"})
         assert (response.status, "not valid here" in page) == (401, True)

@@ -65,6 +65,7 @@ async def test_it_greets_with_where_the_session_stands(serve_demo: Serve) -> Non
                 "last_seq": 0,
                 "turn_id": None,
                 "question": None,
+                "keyboard": {"taken": False, "allowed": True},
             }
         answer = await served.chat("bash echo hi", session_id)
         async with served.socket(session_id) as client:
@@ -359,6 +360,8 @@ async def test_the_screen_is_watched_and_no_more(serve_demo: Serve) -> None:
     async with serve_demo() as served, served.socket(await served.session()) as client:
         await client.hear()
         ack = await client.ask(type="screen")
+        keyboard = await client.hear()
+        assert keyboard == {"type": "keyboard", "taken": False, "mine": False, "allowed": True}
         blank = await client.hear()
         shapes.ScreenUpdateFrame.model_validate(blank)
         assert ack["of"] == "screen"

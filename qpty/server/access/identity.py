@@ -102,6 +102,11 @@ class Access:
         """Return a browser's cookie for a key."""
         return self._signer.issue(key_id, self._clock(), lifetime=COOKIE_LIFETIME)
 
+    def administers(self, key_id: str | None) -> bool:
+        """Whether a key may do what only an administrator may; None is a local person where there are no keys."""
+        key = self.keys.get(key_id) if key_id is not None else None
+        return not self.required if key is None else key.admin
+
     def is_known(self, key_id: str) -> bool:
         """Whether a key is (still) one of ours."""
         return self.keys.get(key_id) is not None

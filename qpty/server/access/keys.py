@@ -100,11 +100,15 @@ class KeyConfiguredError(KeysError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key, without its text. `created_at` is None for one of the setting OPENAI_KEYS."""
+    """A key, without its text. `created_at` is None for one of the setting OPENAI_KEYS.
+
+    `admin` says that whoever shows it may type at the terminals of its sessions by hand.
+    """
 
     id: str
     name: str
     created_at: datetime | None
+    admin: bool = False
     digest: bytes = field(repr=False)
     """SHA-256 of the text."""
 
@@ -179,12 +183,13 @@ class KeyStore:
         """Return the key with this id, such as a cookie names."""
         return next((key for key in self._configured + self._stored if key.id == key_id), None)
 
-    def create(self, name: str) -> NewKey:
+    def create(self, name: str, *, admin: bool = False) -> NewKey:
         """Make a key and store its hash. Raises KeyNameError, KeyLimitError, KeyFileError."""
         if not _is_name(name):
             raise KeyNameError(name)
         new = NewKey(secrets.token_hex(ID_DIGITS // 2), name, f"qpty_{secrets.token_urlsafe(KEY_BYTES)}")
-        key = Key(id=new.id, name=name, created_at=datetime.now(UTC).replace(microsecond=0), digest=_digest(new.key))
+        created = datetime.now(UTC).replace(microsecond=0)
+        key = Key(id=new.id, name=name, created_at=created, admin=admin, digest=_digest(new.key))
         with self._writing():
             if len(self._stored) >= MOST_KEYS:
                 raise KeyLimitError(MOST_KEYS)
@@ -253,6 +258,7 @@ class KeyStore:
                 "name": key.name,
                 "sha256": key.digest.hex(),
                 "created_at": key.created_at.isoformat() if key.created_at is not None else None,
+                "admin": key.admin,
             }
             for key in keys
         ]
@@ -327,7 +333,10 @@ def _key(row: Any, path: Path, number: int) -> Key:
         created = datetime.fromisoformat(str(created_at))
     except ValueError:
         raise KeyFileError(path, f'the "created_at" of key {number} is no time') from None
-    return Key(id=key_id, name=str(name), created_at=created, digest=bytes.fromhex(sha256))
+    admin = row.get("admin", False)  # a file from before this field has keys that don't administer
+    if not isinstance(admin, bool):
+        raise KeyFileError(path, f'the "admin" of key {number} is not true or false')
+    return Key(id=key_id, name=str(name), created_at=created, admin=admin, digest=bytes.fromhex(sha256))
 
 
 def _sync_directory(path: Path) -> None:

@@ -62,6 +62,13 @@ class LoginForm(Body):
     key: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+class LoginQuery(Model):
+    """Where a sign-in leads."""
+
+    next: Annotated[str, Field(max_length=200)] = "/"
+    """The path of the page; the first one, if it is none of the page's."""
+
+
 class LoginLink(Model):
     """A link that signs one browser in, once."""
 

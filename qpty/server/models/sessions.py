@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from qpty.server.models.common import IN_DIGITS, Body, Json, Model, QueryFlag, Time
 
@@ -15,6 +15,7 @@ class SessionCreate(Body):
     """A new session. Everything is optional; the server's settings fill in what is left out."""
 
     title: Annotated[str, Field(max_length=500)] | None = None
+    """Without one, the beginning of the first message becomes it."""
     agent: Name | None = None
     """The name of an agent file of the CLI's. It has its own system prompt: not together with `system_prompt`."""
     model: Name | None = None
@@ -41,6 +42,16 @@ class SessionFork(Body):
 
     turn_id: Annotated[str, Field(max_length=64)] | None = None
     """A completed turn; the newest one if left out."""
+    before_turn_id: Annotated[str, Field(max_length=64)] | None = None
+    """Any turn: go on from the last completed one before it, or with nothing said. Not with `turn_id`."""
+    copy_files: bool = False
+    """Whether the new session gets copies of the files. Links, pipes and the like are left out."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.turn_id is not None and self.before_turn_id is not None:
+            raise ValueError("give turn_id or before_turn_id, not both")
+        return self
 
 
 class SessionCreated(Model):
@@ -48,6 +59,25 @@ class SessionCreated(Model):
 
     session_id: str
     created_at: Time
+
+
+class FilesCopied(Model):
+    """What a fork took with it."""
+
+    files: int
+    directories: int
+    bytes: int
+    skipped: list[str]
+    """Paths of links, pipes and the like, and of what could not be read; the first hundred."""
+    skipped_count: int
+    """How many there were in all."""
+
+
+class SessionForked(SessionCreated):
+    """A session that was forked from another one."""
+
+    files: FilesCopied | None
+    """Null where no files were to be copied."""
 
 
 class Session(Model):
@@ -94,7 +124,15 @@ class SessionQuery(Model):
 
     limit: Annotated[int, Field(ge=1, le=200), IN_DIGITS] = 50
     cursor: Annotated[str, Field(max_length=500)] | None = None
-    """`next` of the page before."""
+    """`next` of the page before, with the same `search`."""
+    search: Annotated[str, Field(max_length=200)] = ""
+    """Only sessions with this text in their title, whatever its case, in any script."""
+
+
+class ExportQuery(Model):
+    """Which document."""
+
+    format: Literal["markdown", "json"] = "markdown"
 
 
 class File(Model):

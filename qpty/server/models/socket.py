@@ -30,6 +30,9 @@ class MessageFrame(Frame):
 
     type: Literal["message"]
     text: Annotated[str, Field(max_length=1 << 20)]
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Anything that no other message has. One of the session's newest 64 messages with the same key is the same
+    message: it isn't sent again, and the acknowledgement is that one's. Its `turn.queued` has the key."""
 
 
 class AnswerFrame(Frame):
@@ -68,6 +71,10 @@ class FollowFrame(Frame):
 
     type: Literal["follow"]
     after: Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+    compact: bool = False
+    """Leave out the deltas of the past whose segment was completed, and join others that are neighbours."""
+    rendered: bool = False
+    """Send the answers' markdown as HTML blocks, too: see `RenderedFrame`."""
 
 
 class ScreenFrame(Frame):
@@ -77,9 +84,34 @@ class ScreenFrame(Frame):
     watch: bool = True
 
 
-ClientFrame = MessageFrame | AnswerFrame | ChooseFrame | InterruptFrame | ResizeFrame | FollowFrame | ScreenFrame
+class KeyboardFrame(Frame):
+    """Take the keyboard of the live terminal over, or give it back. One socket has it at a time."""
+
+    type: Literal["keyboard"]
+    take: bool
+
+
+class KeysFrame(Frame):
+    """Type at the terminal whose keyboard was taken: characters and escape sequences, as a terminal sends them."""
+
+    type: Literal["keys"]
+    text: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+ClientFrame = (
+    MessageFrame | AnswerFrame | ChooseFrame | InterruptFrame | ResizeFrame | FollowFrame | ScreenFrame | KeyboardFrame
+    | KeysFrame
+)  # fmt: skip
 
 CLIENT_FRAME: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="type")])
+
+
+class Keyboard(Model):
+    """Who types at the terminal by hand, as a socket begins."""
+
+    taken: bool
+    allowed: bool
+    """Whether this socket may take it."""
 
 
 class HelloFrame(Model):
@@ -91,6 +123,7 @@ class HelloFrame(Model):
     last_seq: int
     turn_id: str | None
     question: Json | None
+    keyboard: Keyboard
 
 
 class AckFrame(Sparse):
@@ -117,6 +150,24 @@ class EventFrame(Sparse):
     turn_id: str | None = None
 
 
+class RenderedFrame(Model):
+    """A part of an answer as HTML: of this segment, the blocks from `first` on are to be these, and no others.
+
+    With those before they show the text up to `upto`; what came since is in the events. It is safe to be put into a
+    page: a short list of elements and attributes, no scripts, no styles, nothing loaded from elsewhere.
+    """
+
+    type: Literal["rendered"] = "rendered"
+    turn_id: str
+    segment: int
+    first: int
+    blocks: list[str]
+    upto: int
+    """In UTF-16 code units, as JavaScript counts."""
+    complete: bool
+    """Whether the segment is rendered to its end."""
+
+
 class ScreenUpdateFrame(Model):
     """The screen: whole, or the rows that changed."""
 
@@ -133,6 +184,17 @@ class ScreenUpdateFrame(Model):
     title: str
     rows: dict[str, list[Run]]
     """By their number, from 0."""
+
+
+class KeyboardStateFrame(Model):
+    """The keyboard was taken, or given back; and how it stands, as the screen begins to be watched."""
+
+    type: Literal["keyboard"] = "keyboard"
+    taken: bool
+    mine: bool
+    """Whether this socket has it."""
+    allowed: bool
+    """Whether this socket may take it."""
 
 
 class ErrorFrame(Sparse):

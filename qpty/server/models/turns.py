@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from qpty.server.models.common import IN_DIGITS, Body, Json, Model, QueryFlag, Sparse, Time
+from qpty.server.models.sessions import Session  # noqa: TC001 — pydantic looks at it
 
 MessageText = Annotated[str, Field(validation_alias=AliasChoices("message", "text"), max_length=1 << 20)]
 
@@ -83,13 +84,31 @@ class MessageList(Model):
     messages: list[Message]
     next: int | None
     """The `after` of the next page; null on the last one."""
+    previous: int | None
+    """The `before` of the page before this one; null where this is the beginning."""
+
+
+class Export(Model):
+    """A whole conversation."""
+
+    session: Session
+    messages: list[Message]
 
 
 class MessageQuery(Model):
     """Which page."""
 
-    after: Annotated[int, Field(ge=0, le=(1 << 31) - 1), IN_DIGITS] = 0
+    after: Annotated[int, Field(ge=0, le=(1 << 31) - 1), IN_DIGITS] | None = None
+    """The first messages after this position; from the beginning, if neither place is given."""
+    before: Annotated[int, Field(ge=1, le=(1 << 31) - 1), IN_DIGITS] | None = None
+    """The last messages before this position, in order too; 2147483647 gives the newest. Not with `after`."""
     limit: Annotated[int, Field(ge=1, le=1000), IN_DIGITS] = 100
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.after is not None and self.before is not None:
+            raise ValueError("give after or before, not both")
+        return self
 
 
 class Turn(Model):
@@ -165,3 +184,15 @@ class SocketQuery(Model):
 
     after: Annotated[int, Field(ge=0, le=(1 << 53) - 1), IN_DIGITS] | None = None
     """Follow the events after this number at once."""
+
+
+class Markdown(Body):
+    """A text to be rendered."""
+
+    text: Annotated[str, Field(max_length=1 << 20)]
+
+
+class RenderedMarkdown(Model):
+    """A text as HTML, cut into blocks that are safe to be put into a page."""
+
+    blocks: list[str]

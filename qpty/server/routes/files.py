@@ -9,11 +9,11 @@ import mimetypes
 from contextlib import aclosing
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from aiohttp import web
 
 from qpty.server.byte_ranges import Whole, has_already, wanted_range
+from qpty.server.downloads import attachment
 from qpty.server.errors import InvalidRequestError
 from qpty.server.models import sessions as shapes
 from qpty.server.operations import UNREADABLE, Call, answer
@@ -70,7 +70,7 @@ async def get(call: Call) -> web.StreamResponse:
         etag = f'"{file.identity}"'
         headers = {
             "Content-Type": _media_type(path),
-            "Content-Disposition": _disposition(path.rpartition("/")[2]),
+            "Content-Disposition": attachment(path.rpartition("/")[2]),
             "Content-Security-Policy": SANDBOX,
             "Accept-Ranges": "bytes",
             "ETag": etag,
@@ -146,8 +146,3 @@ def _media_type(path: str) -> str:
     if guessed is None or encoding is not None:
         return "application/octet-stream"
     return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
-
-
-def _disposition(name: str) -> str:
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"

@@ -14,10 +14,14 @@ from qpty.server.errors import NoKeysError
 from qpty.server.models import service as shapes
 from qpty.server.openapi import DOCUMENT
 from qpty.server.operations import Call, answer
+from qpty.sessions.errors import SessionNotFoundError
 from qpty.sessions.journal import timestamp
 
 if TYPE_CHECKING:
     from qpty.server.service import Service
+
+VIEWS: Final = ("files", "terminal")
+"""What the page has beside a conversation, as its addresses call it."""
 
 FORM_LIMIT: Final = 4096
 """Bytes of a sign-in form."""
@@ -31,7 +35,7 @@ async def root(call: Call) -> web.Response:
         service.access.identify(
             call.request.headers, cookie=call.request.cookies.get(COOKIE), address=call.request.remote or "unknown"
         )
-        return pages.home_page(version=__version__, agent=service.agent)
+        return _app_page(call)
     return answer(
         shapes.ServiceInfo(
             name="qpty",
@@ -42,6 +46,32 @@ async def root(call: Call) -> web.Response:
             health="/health",
             sessions="/api/v1/sessions",
         )
+    )
+
+
+async def session_page(call: Call) -> web.Response:
+    """Show the page, at a session; it says itself that there is none, or no such view."""
+    view = call.request.match_info.get("view")
+    try:
+        await call.manager.get(call.session_id, owner=call.owner)
+        found = view is None or view in VIEWS
+    except SessionNotFoundError:
+        if not pages.wants_a_page(call.request):
+            raise
+        found = False
+    if not found and not pages.wants_a_page(call.request):
+        raise web.HTTPNotFound
+    return _app_page(call, 200 if found else 404)
+
+
+def _app_page(call: Call, status: int = 200) -> web.Response:
+    service = call.service
+    return pages.app_page(
+        status,
+        version=__version__,
+        agent=service.agent,
+        signed_in=service.access.required,
+        max_upload_bytes=service.settings.max_file_bytes,
     )
 
 
@@ -103,13 +133,14 @@ async def documentation(_call: Call) -> web.Response:
 
 async def asset(call: Call) -> web.Response:
     """Give a page's file."""
-    found = pages.asset(call.part("name"))
+    found = pages.asset(call.part("path"))
     if found is None:
         raise web.HTTPNotFound
-    headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
-    if has_already(call.request.headers.get("If-None-Match"), etag=found.etag):
+    file, lasting = found
+    headers = {"ETag": file.etag, "Cache-Control": "public, max-age=31536000, immutable" if lasting else "no-cache"}
+    if has_already(call.request.headers.get("If-None-Match"), etag=file.etag):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=found.data, headers={**headers, "Content-Type": f"{found.media_type}; charset=utf-8"})
+    return web.Response(body=file.data, headers={**headers, "Content-Type": f"{file.media_type}; charset=utf-8"})
 
 
 async def login_link(call: Call) -> web.Response:
@@ -129,7 +160,7 @@ async def login_link(call: Call) -> web.Response:
 async def login_by_link(call: Call) -> web.Response:
     """Sign a browser in by a one-time link."""
     cookie = call.service.access.redeem(call.part("token"), address=call.request.remote or "unknown")
-    return _signed_in(call, cookie)
+    return _signed_in(call, cookie, path="/")
 
 
 async def login_by_key(call: Call) -> web.Response:
@@ -139,11 +170,11 @@ async def login_by_key(call: Call) -> web.Response:
     identity = access.identify({"x-api-key": key}, cookie=None, address=call.request.remote or "unknown")
     if identity.key_id is None:
         raise NoKeysError
-    return _signed_in(call, access.cookie(identity.key_id))
+    return _signed_in(call, access.cookie(identity.key_id), path=pages.own_page(call.query(shapes.LoginQuery).next))
 
 
-def _signed_in(call: Call, cookie: str) -> web.Response:
-    response = web.Response(status=303, headers={"Location": "/"})
+def _signed_in(call: Call, cookie: str, *, path: str) -> web.Response:
+    response = web.Response(status=303, headers={"Location": path})
     secure = call.request.secure or call.request.headers.get("Origin", "").startswith("https:")
     response.set_cookie(COOKIE, cookie, max_age=COOKIE_LIFETIME, path="/", httponly=True, samesite="Lax", secure=secure)
     return response

@@ -10,10 +10,13 @@ from aiohttp import web
 
 from qpty.agent.provider import Profile, with_instruction
 from qpty.server.models import sessions as shapes
-from qpty.server.operations import Call, answer
+from qpty.server.operations import NDJSON, Call, answer
+from qpty.server.service import CLIENT
 from qpty.sessions.journal import timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from qpty.core.terminal import ScreenSnapshot
     from qpty.sessions.info import SessionInfo
 
@@ -95,7 +98,9 @@ def created(info: SessionInfo) -> web.Response:
 async def page(call: Call) -> web.Response:
     """List sessions."""
     query = call.query(shapes.SessionQuery)
-    found = await call.manager.list_sessions(owner=call.owner, limit=query.limit, cursor=query.cursor)
+    found = await call.manager.list_sessions(
+        owner=call.owner, limit=query.limit, cursor=query.cursor, search=query.search
+    )
     return answer(shapes.SessionList(sessions=[shape(info) for info in found.sessions], next=found.next))
 
 
@@ -126,7 +131,16 @@ async def delete(call: Call) -> web.Response:
 async def fork(call: Call) -> web.Response:
     """Make a session that goes on from the end of a turn."""
     body = await call.body(shapes.SessionFork)
-    return created(await call.manager.fork(call.session_id, turn_id=body.turn_id, owner=call.owner))
+    place: dict[str, Any] = {"turn_id": body.turn_id, "before_turn_id": body.before_turn_id, "owner": call.owner}
+    if not body.copy_files:
+        return _forked(await call.manager.fork(call.session_id, **place), None)
+    info, copied = await call.manager.fork_with_files(call.session_id, **place)
+    return _forked(info, shapes.FilesCopied.model_validate(copied, from_attributes=True))
+
+
+def _forked(info: SessionInfo, files: shapes.FilesCopied | None) -> web.Response:
+    made = shapes.SessionForked(session_id=info.id, created_at=timestamp(info.created_at), files=files)
+    return answer(made, 201, Location=f"/api/v1/sessions/{info.id}")
 
 
 async def hibernate(call: Call) -> web.Response:
@@ -152,13 +166,23 @@ def _screen(session_id: str, seen: ScreenSnapshot) -> shapes.Screen:
     )
 
 
+async def recorded_screens(call: Call) -> web.StreamResponse:
+    """Send the recording of the session's terminal as screens."""
+    with call.service.streams.hold(call.request[CLIENT]):
+        screens = call.manager.recorded_screens(call.session_id, owner=call.owner)
+        return await _sent(call, screens, {"Content-Type": NDJSON})
+
+
 async def recording(call: Call) -> web.StreamResponse:
     """Send the recording of the session's terminal."""
+    name = f'attachment; filename="{call.session_id}.cast"'
     chunks = call.manager.recording(call.session_id, owner=call.owner)
+    return await _sent(call, chunks, {"Content-Type": "application/x-asciicast", "Content-Disposition": name})
+
+
+async def _sent(call: Call, chunks: AsyncGenerator[bytes, None], headers: dict[str, str]) -> web.StreamResponse:
     async with aclosing(chunks):
         first = await anext(chunks)  # before the answer begins: there may be none
-        name = f'attachment; filename="{call.session_id}.cast"'
-        headers = {"Content-Type": "application/x-asciicast", "Content-Disposition": name}
         response = web.StreamResponse(headers=headers)
         await response.prepare(call.request)
         if call.request.method != "HEAD":  # written all the same, it would be read as the next answer

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from qpty.sessions.turns import Turn
+    from qpty.storage.rows import MessageRow
 
 
 async def chat(call: Call) -> web.Response:
@@ -116,22 +117,32 @@ async def send(call: Call) -> web.Response:
 async def messages(call: Call) -> web.Response:
     """List what was said."""
     query = call.query(shapes.MessageQuery)
-    rows = await call.manager.messages(call.session_id, after_position=query.after, limit=query.limit, owner=call.owner)
-    found = [
-        shapes.Message(
-            message_id=row.id,
-            turn_id=row.turn_id,
-            position=row.position,
-            role=row.role,
-            text=row.text,
-            exact=row.exact,
-            tools=row.tools,
-            created_at=timestamp(row.created_at),
-        )
-        for row in rows
-    ]
-    more = found[-1].position if len(found) == query.limit else None
-    return answer(shapes.MessageList(session_id=call.session_id, messages=found, next=more))
+    session_id, limit = call.session_id, query.limit
+    if query.before is not None:
+        page = await call.manager.messages_before(session_id, position=query.before, limit=limit, owner=call.owner)
+        rows = page.messages
+        previous = rows[0].position if page.more_before else None
+        more = query.before - 1 if page.more_after else None
+    else:
+        rows = await call.manager.messages(session_id, after_position=query.after or 0, limit=limit, owner=call.owner)
+        previous = rows[0].position if rows and query.after else None
+        more = rows[-1].position if len(rows) == limit else None
+    found = [message_shape(row) for row in rows]
+    return answer(shapes.MessageList(session_id=session_id, messages=found, next=more, previous=previous))
+
+
+def message_shape(row: MessageRow) -> shapes.Message:
+    """Return what is told of a message."""
+    return shapes.Message(
+        message_id=row.id,
+        turn_id=row.turn_id,
+        position=row.position,
+        role=row.role,
+        text=row.text,
+        exact=row.exact,
+        tools=row.tools,
+        created_at=timestamp(row.created_at),
+    )
 
 
 async def turn(call: Call) -> web.Response:
@@ -178,3 +189,10 @@ async def choose(call: Call) -> web.Response:
     request_id = call.part("request_id")
     await call.manager.choose(call.session_id, request_id, body.index, owner=call.owner)
     return answer(shapes.MenuAnswered(request_id=request_id, index=body.index))
+
+
+async def markdown(call: Call) -> web.Response:
+    """Render a text as answers are rendered."""
+    body = await call.body(shapes.Markdown)
+    blocks = await call.service.renderer.render(body.text)
+    return answer(shapes.RenderedMarkdown(blocks=[block.html for block in blocks]))
