@@ -256,6 +256,8 @@ class Socket:
                 await manager.resize(session_id, columns=frame.columns, lines=frame.lines, owner=owner)
             case frames.FollowFrame():
                 following = frame
+            case frames.PingFrame():
+                pass  # it is acknowledged
             case frames.ScreenFrame():
                 await cancelled(self._watcher)
                 self._watcher = None

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import expect
@@ -187,3 +187,50 @@ async def test_a_session_that_is_deleted_elsewhere_says_so(serve_demo: Serve, ch
         await expect(chat.page.locator("#banner")).to_have_text("This session was deleted.")
         await chat.page.reload()
         await expect(chat.page.get_by_role("heading", name="There is nothing here").first).to_be_visible()
+
+
+@asynccontextmanager
+async def network(url: str) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """A network before a server: its address, and what makes it carry nothing any more of what is open, silently."""
+    port = int(url.rpartition(":")[2])
+    carrying: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                sink.write(data)
+        sink.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        writers.extend((writer, back))
+        for source, sink in ((reader, back), (there, writer)):
+            carrying.add(asyncio.get_running_loop().create_task(carry(source, sink)))
+
+    def freeze() -> None:
+        for task in carrying:
+            task.cancel()
+        carrying.clear()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", freeze
+    finally:
+        server.close()
+        freeze()
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_connection_that_died_without_a_word_is_noticed(serve_demo: Serve, chromium: str) -> None:
+    async with serve_demo() as served, network(served.url) as (url, freeze), chat_page(chromium, url) as chat:
+        await chat.page.clock.install()
+        await chat.visit()
+        await chat.say("echo one")
+        await chat.answered("echo one", "one")
+        freeze()
+        await served.ask("POST", f"/api/v1/sessions/{chat.session_id}/messages", {"message": "echo two"})
+        await chat.page.clock.run_for(50_000)
+        await chat.answered("echo two", "two")
+        await expect(chat.page.locator("#banner")).to_be_hidden()

@@ -77,6 +77,12 @@ class FollowFrame(Frame):
     """Send the answers' markdown as HTML blocks, too: see `RenderedFrame`."""
 
 
+class PingFrame(Frame):
+    """Have an acknowledgement, and so know that the connection is alive: browsers don't tell of WebSocket pings."""
+
+    type: Literal["ping"]
+
+
 class ScreenFrame(Frame):
     """Have the screen, and what changes on it, at most 15 times a second; or no more."""
 
@@ -100,7 +106,7 @@ class KeysFrame(Frame):
 
 ClientFrame = (
     MessageFrame | AnswerFrame | ChooseFrame | InterruptFrame | ResizeFrame | FollowFrame | ScreenFrame | KeyboardFrame
-    | KeysFrame
+    | KeysFrame | PingFrame
 )  # fmt: skip
 
 CLIENT_FRAME: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="type")])

@@ -11,8 +11,10 @@ import { ApiError, request, sessionUrl } from "./api.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
-/** Milliseconds without any frame or answer to `ping` until a socket that looks open is given up. */
+/** Milliseconds that the server may take for an answer, until a socket that looks open is given up. */
 const SILENCE = 20_000;
+/** Milliseconds without any frame until the server is asked whether it is there. */
+const REST = 25_000;
 
 const DELETED = 4004;
 
@@ -23,12 +25,15 @@ const DELETED = 4004;
 export class Connection extends EventTarget {
   #session;
   #follow;
+  #ended = new AbortController();
   #socket = null;
   #waiting = new Map();
   #refs = 0;
   #failures = 0;
   #timer = null;
   #quiet = null;
+  #rest = null;
+  #greeted = false;
 
   /** `follow()` returns the frame by which the journal is followed, from where its reader stands. */
   constructor(session, follow) {
@@ -36,9 +41,10 @@ export class Connection extends EventTarget {
     this.#session = session;
     this.#follow = follow;
     this.state = "connecting";
-    this.online = () => this.#retryNow();
-    addEventListener("online", this.online);
-    document.addEventListener("visibilitychange", this.online);
+    const { signal } = this.#ended;
+    addEventListener("online", () => this.#retryNow(), { signal });
+    addEventListener("offline", () => this.#socket && this.#lost(this.#socket, 0), { signal });
+    document.addEventListener("visibilitychange", () => this.#retryNow(), { signal });
   }
 
   get session() {
@@ -52,6 +58,8 @@ export class Connection extends EventTarget {
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
     this.#socket = socket;
+    this.#greeted = false;
+    this.#listen();
     socket.addEventListener("message", ({ data }) => this.#received(socket, data));
     socket.addEventListener("close", ({ code }) => this.#lost(socket, code));
   }
@@ -78,10 +86,12 @@ export class Connection extends EventTarget {
     if (socket !== this.#socket) return;
     clearTimeout(this.#quiet);
     this.#quiet = null;
-    if (this.#waiting.size) this.#listen();
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.request({ type: "ping" }).catch(() => {}), REST); // lost: `#lost` sees to it
     const frame = JSON.parse(data);
     switch (frame.type) {
       case "hello":
+        this.#greeted = true;
         this.#failures = 0;
         this.#become("open");
         this.#tell("hello", frame);
@@ -90,6 +100,7 @@ export class Connection extends EventTarget {
       case "ack":
         this.#waiting.get(frame.ref)?.resolve(frame);
         this.#waiting.delete(frame.ref);
+        if (this.#waiting.size) this.#listen();
         return;
       case "error": {
         const error = new ApiError(frame.error);
@@ -117,39 +128,36 @@ export class Connection extends EventTarget {
     this.#socket = null;
     socket.close();
     clearTimeout(this.#quiet);
+    clearTimeout(this.#rest);
     this.#quiet = null;
     for (const { reject } of this.#waiting.values()) reject(ApiError.offline());
     this.#waiting.clear();
     if (this.state === "ended") return;
     if (code === DELETED) this.#gone();
-    else this.#wait();
+    else if (this.#greeted) this.#wait();
+    else this.#ask();
   }
 
   #wait() {
     const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures) * (0.5 + Math.random() / 2);
     this.#failures += 1;
     this.#become("waiting", performance.now() + wait);
-    this.#timer = setTimeout(() => this.#try(), wait);
+    this.#timer = setTimeout(() => this.open(), wait);
   }
 
   /** A browser doesn't say why a socket was refused: ask in plain HTTP whether the session is there. */
-  async #try() {
-    this.#become("connecting");
+  async #ask() {
+    this.#wait();
     try {
-      await request("GET", sessionUrl(this.#session));
+      await request("GET", sessionUrl(this.#session), { signal: AbortSignal.any([this.#ended.signal, AbortSignal.timeout(SILENCE)]) });
     } catch (error) {
-      if (this.state !== "connecting" || this.#socket) return;
-      if (error.code === "session_not_found") this.#gone();
-      else this.#wait();
-      return;
+      if (!(error instanceof ApiError || error instanceof DOMException)) throw error;
+      if (error.code === "session_not_found" && this.state !== "ended") this.#gone();
     }
-    if (this.state === "connecting" && !this.#socket) this.open();
   }
 
   #retryNow() {
-    if (document.visibilityState !== "visible" || this.state !== "waiting") return;
-    clearTimeout(this.#timer);
-    this.#try();
+    if (document.visibilityState === "visible" && this.state === "waiting") this.open();
   }
 
   #gone() {
@@ -160,8 +168,8 @@ export class Connection extends EventTarget {
   #end() {
     clearTimeout(this.#timer);
     clearTimeout(this.#quiet);
-    removeEventListener("online", this.online);
-    document.removeEventListener("visibilitychange", this.online);
+    clearTimeout(this.#rest);
+    this.#ended.abort();
     this.#become("ended");
   }
 

@@ -32,6 +32,7 @@ export class Conversation extends EventTarget {
   #resized;
   #toEnd;
   #caughtUp = 0;
+  #telling = null;
   #goesBack;
 
   /** `context`: what turns can ask for (see TurnView), but for the queue; `place`, `scroller`, `toEnd`: elements. */
@@ -78,7 +79,7 @@ export class Conversation extends EventTarget {
     }
     this.#lookBack();
     if (event.type === "turn.queued") this.dispatchEvent(new CustomEvent("asked", { detail: event }));
-    if (event.type !== "message.delta" && event.type !== "tool.output") this.dispatchEvent(new Event("changed"));
+    if (event.type !== "message.delta" && event.type !== "tool.output") this.#changed();
   }
 
   /** Take a part of the text that the server rendered. */
@@ -92,7 +93,7 @@ export class Conversation extends EventTarget {
     this.state = state;
     this.#caughtUp = last;
     this.#lookBack();
-    this.dispatchEvent(new Event("changed"));
+    this.#changed();
   }
 
   get lastSeq() {
@@ -130,12 +131,21 @@ export class Conversation extends EventTarget {
   }
 
   close() {
+    clearTimeout(this.#telling);
     this.#queue.close();
     this.#resized.disconnect();
     this.#earlier.close();
     this.#scroller.removeEventListener("scroll", this.onScroll);
     this.#toEnd.removeEventListener("click", this.onToEnd);
     this.#place.replaceChildren();
+  }
+
+  /** Tell of what is another now, once for all the events of a moment. */
+  #changed() {
+    this.#telling ??= setTimeout(() => {
+      this.#telling = null;
+      this.dispatchEvent(new Event("changed"));
+    });
   }
 
   #takeTurn(event) {

@@ -1,32 +1,39 @@
 // Work on the page, cut into frames: the person's typing and scrolling come first.
 
 const BUDGET = 8;
+const HIDDEN_PAUSE = 100;
 
 /** Jobs in order; in each frame as many as fit into some milliseconds. */
 export class FrameQueue {
   #jobs = [];
   #frame = null;
-  #after = new Set();
+  #timer = null;
+  #closed = new AbortController();
+
+  constructor() {
+    document.addEventListener("visibilitychange", () => this.#schedule(), { signal: this.#closed.signal });
+  }
 
   /** Do `job` soon. */
   add(job) {
     this.#jobs.push(job);
-    this.#frame ??= requestAnimationFrame(() => this.#run());
-  }
-
-  /** Call `listener` after each frame in which something was done. */
-  afterEach(listener) {
-    this.#after.add(listener);
-  }
-
-  get length() {
-    return this.#jobs.length;
+    if (this.#frame === null && this.#timer === null) this.#schedule();
   }
 
   close() {
-    if (this.#frame !== null) cancelAnimationFrame(this.#frame);
+    this.#closed.abort();
     this.#jobs = [];
-    this.#after.clear();
+    this.#schedule();
+  }
+
+  /** Run in the next frame; in a tab that nobody sees there are none, and work mustn't pile up there. */
+  #schedule() {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
+    this.#frame = this.#timer = null;
+    if (!this.#jobs.length) return;
+    if (document.hidden) this.#timer = setTimeout(() => this.#run(), HIDDEN_PAUSE);
+    else this.#frame = requestAnimationFrame(() => this.#run());
   }
 
   #run() {
@@ -36,8 +43,7 @@ export class FrameQueue {
       while (done < this.#jobs.length && performance.now() < end) this.#jobs[done++]();
     } finally {
       this.#jobs.splice(0, Math.max(done, 1)); // a job that throws isn't done again
-      this.#frame = this.#jobs.length ? requestAnimationFrame(() => this.#run()) : null;
+      this.#schedule();
     }
-    for (const listener of this.#after) listener();
   }
 }

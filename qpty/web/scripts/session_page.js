@@ -230,7 +230,7 @@ export class SessionPage {
   #paintTitle() {
     const title = this.#info.title ?? text("untitled");
     byId("title").replaceChildren(...visible(title));
-    document.title = `${title} · qpty`;
+    document.title = `${this.#conversation?.question ? "(?) " : ""}${title} · qpty`;
   }
 
   #paintState() {
@@ -243,6 +243,7 @@ export class SessionPage {
       shown.title = detail ?? "";
       this.#saw(this.#id, { state });
     }
+    this.#paintTitle();
     this.#composer.show({ running: running !== null, asks: question !== null, queued });
   }
 
