@@ -43,6 +43,11 @@ export class ToolCard {
     });
   }
 
+  /** It waits for an answer, or doesn't any more. */
+  waits(yes) {
+    this.#end(yes ? "waiting" : "running");
+  }
+
   /** It ended. */
   completed({ outcome, seconds: taken }) {
     this.#end(outcome, taken);
@@ -50,7 +55,7 @@ export class ToolCard {
 
   /** Its turn ended; nothing more will be heard of it. */
   over() {
-    if (this.element.dataset.outcome === "running") this.#end("interrupted");
+    if (["running", "waiting"].includes(this.element.dataset.outcome)) this.#end("interrupted");
   }
 
   #describe({ name, arguments: given, purpose, server, trusted }) {

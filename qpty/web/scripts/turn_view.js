@@ -28,6 +28,7 @@ export class TurnView {
   #segments = new Map();
   #tools = new Map();
   #questions = new Map();
+  #asking = new Map(); // a permission's id → the card of the tool that it is for
   #asked = null;
   #askedAt = null;
   #changes = [];
@@ -90,6 +91,8 @@ export class TurnView {
         break;
       case "permission.requested":
         this.#addQuestion(event.request_id, new PermissionView(event, this.#context.send));
+        this.#asking.set(event.request_id, this.#tools.get(event.tool_id));
+        this.#tools.get(event.tool_id)?.waits(true);
         break;
       case "menu.requested":
         this.#addQuestion(event.request_id, new MenuView(event, this.#context.send));
@@ -97,6 +100,7 @@ export class TurnView {
       case "permission.answered":
       case "menu.answered":
         this.#questions.get(event.request_id)?.answered(event);
+        this.#asking.get(event.request_id)?.waits(false);
         break;
       case "notice":
         this.#note(event.code, event.text);
@@ -260,12 +264,12 @@ export class TurnView {
     this.#finish(event.time, event.timings?.total ?? null);
   }
 
-  #failure({ code, message, retryable }) {
+  #failure({ code, message }) {
     const known = hasText(`error_${code}`);
     return h("div", { class: "failure" },
       h("p", { class: "failure-head" }, icon("warning"), h("strong", { text: known ? text(`error_${code}`) : text("turn_failed") })),
       message && h("pre", { class: "failure-told", tabindex: "0", "aria-label": text("agent_said") }, visible(message)),
-      retryable && this.#asked !== null && button(text("try_again"), () => this.#context.retry(this.#asked), { icon: "refresh" }));
+      this.#asked !== null && button(text("try_again"), () => this.#context.retry(this.#asked), { icon: "refresh" }));
   }
 
   #finish(time, taken) {
