@@ -188,7 +188,8 @@ async def test_marks_are_found_whole_and_anywhere() -> None:
 
 
 async def test_who_listens_ends_at_the_first_step() -> None:
-    tree = Tree("sh", "-c", "sleep 300 & echo sleeper $!; wait")
+    # The shell may be told after its child was, and then doesn't wait any more.
+    tree = Tree("sh", "-c", "sleep 300 & echo sleeper $!; wait; exec sleep 300")
     seen = await tree.announced("sleeper")
     report = await tree.child.end()
     assert {process.pid for process in report.ended} == {tree.child.pid, seen["sleeper"]}

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.async_api import expect
 
 from tests.server.browser import page_of
 from tests.server.served import TIMEOUT
@@ -76,7 +77,7 @@ async def test_a_person_signs_in_by_a_key(serve_demo: Serve, chromium: str) -> N
         await page.fill("#key", key.key)
         await page.click("button")
         assert page.url == f"{served.url}/"
-        assert "demo agent" in await page.inner_text("main")
+        await expect(page.locator("main")).to_contain_text("demo agent")
 
 
 async def test_a_sign_in_leads_to_where_the_person_was_going(serve_demo: Serve, chromium: str) -> None:

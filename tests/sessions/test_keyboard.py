@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from qpty.sessions.manager import SessionManager
 
 
-async def shown(manager: SessionManager, session_id: str, text: str) -> None:
-    """Wait until the session's screen shows something."""
+async def shown(manager: SessionManager, session_id: str, text: str, *, prompts: bool = False) -> None:
+    """Wait until the session's screen shows something; with a prompt behind it, where lines can be typed."""
     rows: dict[int, str] = {}
     async with asyncio.timeout(TIMEOUT), aclosing(manager.screen_updates(session_id, max_rate=100)) as updates:
         async for update in updates:
             rows |= {number: "".join(run.text for run in row) for number, row in update.rows.items()}
-            if text in "\n".join(rows.values()):
+            screen = "\n".join(rows[number] for number in sorted(rows))
+            if text in screen and (not prompts or screen.rstrip().endswith("\n>")):
                 return
     raise AssertionError(f"it never showed {text!r}")
 
@@ -142,7 +143,7 @@ async def test_a_new_conversation_by_hand_is_not_passed_off_as_the_old_one(house
         await hold.type("/clear\r")
         await shown(home.manager, session_id, "y/n")
         await hold.type("y\r")
-        await shown(home.manager, session_id, "cleared")
+        await shown(home.manager, session_id, "cleared", prompts=True)  # what comes sooner is no line of its own
         await hold.type("remember the red boat\r")
         await recorded(home, session_id, 1, after=before)
         hold.give_back()
@@ -250,11 +251,11 @@ async def test_the_keys_are_written_nowhere(demo_house: Callable[..., House], ca
     caplog.set_level("DEBUG")
     async with demo_house() as home:
         session_id = (await home.manager.create()).id
-        turn = await home.manager.send(session_id, "bash stty -echo; read -r word; stty echo; echo thanks")
+        turn = await home.manager.send(session_id, "bash stty -echo; echo hush; read -r word; stty echo; echo thanks")
         question = await home.asked(turn, session_id)
         hold = await home.manager.take_keyboard(session_id)
         await home.manager.answer(session_id, question["request_id"], "allow")
-        await until_quiet(home, session_id)
+        await home.until(session_id, "tool.output", after=turn.seq)  # sooner, the line editor echoes
         await hold.type("correct horse\r")
         await home.ended(turn)
         hold.give_back()
@@ -262,19 +263,6 @@ async def test_the_keys_are_written_nowhere(demo_house: Callable[..., House], ca
     assert kept
     assert not any(b"correct horse" in content for content in kept)
     assert "correct horse" not in caplog.text
-
-
-async def until_quiet(home: House, session_id: str) -> None:
-    """Wait until a tool has switched the terminal's echo off."""
-    import termios
-
-    row = await home.database.session(session_id)
-    assert row is not None
-    agent: Any = (await home.manager.load(row)).live.agent
-    child = agent._require_child()
-    async with asyncio.timeout(TIMEOUT):
-        while termios.tcgetattr(child._descriptor)[3] & termios.ECHO:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_typing_counts_as_use(demo_house: Callable[..., House]) -> None:
