@@ -16,14 +16,12 @@ Which keys were typed is kept nowhere.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from qpty.sessions.errors import KeyboardNotTakenError, KeyboardTakenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from qpty.sessions.session import Session
 
 TAKEN: Final = "keyboard_taken"
 RETURNED: Final = "keyboard_returned"
@@ -86,10 +84,24 @@ class Keyboard:
         changed.set()
 
 
+class HasKeyboard(Protocol):
+    """The session whose keyboard is held."""
+
+    @property
+    def keyboard(self) -> Keyboard:
+        """Who has it."""
+
+    async def type_keys(self, hold: KeyboardHold, text: str) -> None:
+        """Type for a hold; see `KeyboardHold.type`."""
+
+    def give_keyboard_back(self, hold: KeyboardHold) -> None:
+        """End a hold; nothing if it was ended before."""
+
+
 class KeyboardHold:
     """One person's hold on a session's keyboard: made by `SessionManager.take_keyboard`, ended by `give_back`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: HasKeyboard) -> None:
         self._session = session
 
     def is_held(self) -> bool:

@@ -6,89 +6,70 @@
     async for event in manager.events(info.id, after=turn.seq): …
     await manager.close()
 
-A session that is in use is one object, kept by whoever uses it (its worker, its turns, its readers, the writer of its
-events) and found here through a weak reference; one that nobody uses is only a row. `owner` is an opaque string; a
-session of another owner isn't found. None stands for every owner.
+It puts the parts together and passes on what is asked: `registry` finds sessions, `creation` makes them, `deletion`
+removes them, `session` has what one of them does. `owner` is an opaque string; a session of another owner isn't found.
+None stands for every owner.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import logging
-import math
 import time
 from contextlib import aclosing
-from dataclasses import astuple, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from weakref import WeakValueDictionary
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Final
 
 from qpty.agent.offers import Offers
 from qpty.agent.provider import Profile, TerminalProvider
-from qpty.agent.threads import all_ended, in_thread
 from qpty.sessions.checkpoints import Checkpoints
 from qpty.sessions.config import SessionsConfig
+from qpty.sessions.creation import COPY_LIMITS, SessionCreation
+from qpty.sessions.deletion import Deletions
 from qpty.sessions.directories import SessionDirectoryManager
-from qpty.sessions.errors import ClosingError, CursorError, NoRecordingError, SessionNotFoundError
+from qpty.sessions.errors import NoRecordingError, SessionNotFoundError
 from qpty.sessions.expiry import Expiry, Swept
-from qpty.sessions.file_copy import Copied, CopyLimits, copying_steps, measure
-from qpty.sessions.file_errors import DirectoryError
 from qpty.sessions.files import ConfinedDirectory, FileLimits
-from qpty.sessions.forking import fork_of
 from qpty.sessions.info import PoolInfo, SessionInfo, SessionPage
 from qpty.sessions.launching import Launcher
 from qpty.sessions.limits import check_owner, check_size, check_title
+from qpty.sessions.message_pages import MessagesBefore, messages_after, messages_before, turns_after
 from qpty.sessions.playback import played
-from qpty.sessions.pool import Worker, WorkerPool
+from qpty.sessions.pool import WorkerPool
 from qpty.sessions.recording import Recordings
 from qpty.sessions.recovery import Recovery, recover
+from qpty.sessions.registry import SessionRegistry
 from qpty.sessions.revival import Reviver
 from qpty.sessions.screen_feed import MAX_RATE, screen_updates
-from qpty.sessions.session import Services, Session
-from qpty.sessions.turns import new_id
-from qpty.storage.rows import SessionCursor, SessionRow
-from qpty.storage.writes import delete_session, insert_session, update_session
+from qpty.sessions.services import Services
+from qpty.sessions.session_cursor import decode_cursor, encode_cursor
+from qpty.sessions.tasks import Tasks
+from qpty.sessions.warm_workers import WarmWorkers
+from qpty.storage.writes import update_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
     from qpty.agent.provider import AgentProvider
     from qpty.core.events import Answer
     from qpty.core.terminal import ScreenSnapshot
-    from qpty.sessions.forking import Fork
+    from qpty.sessions.file_copy import Copied, CopyLimits
     from qpty.sessions.journal import JournalEvent
     from qpty.sessions.keyboard import KeyboardHold
     from qpty.sessions.screen_feed import ScreenUpdate
+    from qpty.sessions.session import Session
     from qpty.sessions.turns import Turn
     from qpty.storage.database import Database
-    from qpty.storage.rows import MessageRow, TurnRow
+    from qpty.storage.rows import MessageRow, SessionRow, TurnRow
 
 LOCAL: Final = "local"
 """The owner where there are no keys."""
 
 PAGE_LIMIT: Final = 200
-MESSAGES_LIMIT: Final = 1_000
-"""Sessions, and messages, in one page."""
-
-POSITION_LIMIT: Final = 2**31 - 1
-
-COPY_LIMITS: Final = CopyLimits()
-"""Of the files that a fork takes with it."""
+"""Sessions in one page."""
 
 _log: Final = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessagesBefore:
-    """Messages before a place, in order; and whether there are others before these, and after that place."""
-
-    messages: Sequence[MessageRow]
-    more_before: bool
-    more_after: bool
 
 
 class SessionManager:
@@ -115,37 +96,49 @@ class SessionManager:
         self.default_profile: Final = default_profile or Profile()
         self.directories = SessionDirectoryManager(base, in_use=self._live_ids, own_files=provider.own_files)
         self._provider = provider
-        self._checkpoints = checkpoints or Checkpoints()
         self._clock = clock
         self._recordings = (
             None if recordings is None else Recordings(recordings, limit=self.config.recording_bytes, clock=clock)
         )
         self.offers = Offers(provider.spec) if isinstance(provider, TerminalProvider) else None
-        self._launcher = Launcher(provider, self._recordings)
-        self._pool = WorkerPool(self.config, start_warm=self._start_warm, clear_away=self._clear_warm)
-        self._services = Services(
+        checkpoints = checkpoints or Checkpoints()
+        launcher = Launcher(provider, self._recordings)
+        self._warm = WarmWorkers(
+            self.default_profile,
+            launcher,
+            self.directories,
+            forget_recording=self.forget_recording,
+            lost=lambda: self._pool.lost(),
+        )
+        self._pool = WorkerPool(self.config, start_warm=self._warm.start, clear_away=self._warm.clear_away)
+        services = Services(
             database=database,
             pool=self._pool,
             reviver=Reviver(
                 provider=provider,
-                launcher=self._launcher,
+                launcher=launcher,
                 database=database,
                 config=self.config,
-                checkpoints=self._checkpoints,
+                checkpoints=checkpoints,
             ),
             directories=self.directories,
             config=self.config,
-            checkpoints=self._checkpoints,
+            checkpoints=checkpoints,
             clock=clock,
         )
-        self._sessions: WeakValueDictionary[str, Session] = WeakValueDictionary()
-        self._loading: dict[str, asyncio.Task[Session]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._deleting: set[str] = set()
-        self._warm_ids: set[str] = set()
+        self._tasks = Tasks("the manager")
+        self._registry = SessionRegistry(services)
+        self._deletions = Deletions(self._registry, services, self._tasks, forget_recording=self.forget_recording)
+        self._creation = SessionCreation(
+            self._registry,
+            services,
+            self._tasks,
+            provider=provider,
+            warm=self._warm,
+            deletions=self._deletions,
+        )
         self._replaying = asyncio.Lock()
         self._expiry = Expiry(self)
-        self._closing = False
 
     @classmethod
     async def open(
@@ -197,13 +190,11 @@ class SessionManager:
 
     async def close(self) -> None:
         """Stop everything: running turns fail as `worker_lost`, whatever was accepted is durable."""
-        self._closing = True
-        for session in self.loaded():
-            session.refuse()
+        self._registry.refuse()
         await self._expiry.stop()
         if self.offers is not None:
             await self.offers.close()
-        await all_ended(self._tasks)
+        await self._tasks.ended()
         await asyncio.gather(*(session.close() for session in self.loaded()))
         await self._pool.close()
         if self._recordings is not None:
@@ -225,61 +216,22 @@ class SessionManager:
 
         Without a profile it has `default_profile`.
         """
-        if self._closing:
-            raise ClosingError
+        self._registry.check_open()
         self.database.check_writing()
         check_owner("owner", owner)
         check_title(title)
         check_size(columns=columns, lines=lines)
         if account is not None:
             check_owner("account", account)
-        return await self._owned(self._create(owner, profile or self.default_profile, title, account, columns, lines))
-
-    async def _create(
-        self, owner: str, profile: Profile, title: str | None, account: str | None, columns: int, lines: int
-    ) -> SessionInfo:
-        default_size = (columns, lines) == (80, 24)
-        worker = self._pool.adopt(profile) if default_size and account is None else None
-        session_id = worker.directory.name if worker is not None else new_id()
-        if worker is not None and worker.watch is not None:
-            worker.watch.cancel()
-        now = self._clock()
-        row = SessionRow(
-            id=session_id,
-            owner=owner,
-            created_at=now,
-            last_activity=now,
-            directory=session_id,
-            account=account,
-            title=title,
-            profile=profile.to_dict(),
-            columns=columns,
-            lines=lines,
-            message_count=0,
+        session = await self._creation.create(
+            owner, profile or self.default_profile, title=title, account=account, columns=columns, lines=lines
         )
-        try:
-            if worker is None:
-                await asyncio.to_thread(self.directories.create, session_id)
-            await self.database.writer.write(insert_session(row))
-        except BaseException:
-            if worker is not None:
-                await self._pool.retire(worker)
-            self._warm_ids.discard(session_id)
-            raise
-        self._checkpoints("session.inserted", session_id)
-        session = Session(row, self._services, bounds=(1, 0), last_turn=0)
-        self._sessions[session_id] = session
-        self._warm_ids.discard(session_id)
-        if worker is not None and self._closing:
-            await self._pool.retire(worker)
-        elif worker is not None:
-            session.adopt(worker)
-        return self._info(row)
+        return self._info(session.row)
 
     async def get(self, session_id: str, *, owner: str | None = None) -> SessionInfo:
         """Return one session. Raises SessionNotFoundError."""
         row = await self._row(session_id, owner)
-        if session_id in self._sessions:
+        if self._registry.get(session_id) is not None:
             return self._info(row)
         _, last_seq = await self.database.journal_bounds(session_id)
         return self._info(row, last_seq=last_seq)
@@ -292,10 +244,10 @@ class SessionManager:
         `search` leaves those whose title has that text in it, whatever its case (see `qpty.storage.folding`).
         """
         limit = max(1, min(limit, PAGE_LIMIT))
-        after = None if cursor is None else _decode_cursor(cursor)
+        after = None if cursor is None else decode_cursor(cursor)
         rows = await self.database.sessions(owner=owner, limit=limit + 1, after=after, search=search)
         page = rows[:limit]
-        last = _encode_cursor(page[-1]) if len(rows) > limit else None
+        last = encode_cursor(page[-1]) if len(rows) > limit else None
         return SessionPage(sessions=[self._info(row) for row in page if row.deleted_at is None], next=last)
 
     async def models_used(self, *, owner: str | None = None) -> Sequence[str]:
@@ -317,63 +269,18 @@ class SessionManager:
 
         Safe to be killed in: the next start finishes what was begun.
         """
-        session = await self._session(session_id, owner)
-        if session_id in self._deleting:
-            raise SessionNotFoundError(session_id)
-        self._deleting.add(session_id)
-        await self._owned(self._delete(session))
+        await self._deletions.delete(await self._registry.session(session_id, owner))
 
     async def clear_away(self, row: SessionRow, *, with_files: bool) -> bool:
         """Delete a session that nobody used since `row` was read; whether it was. For the cleaning in the background.
 
         Without `with_files` only one whose directory has nothing in it.
         """
-        session = await self.load(row)
-        # No pause between this look and the mark: it takes no message from there on.
-        if session.in_use or session.row.last_activity != row.last_activity or session.id in self._deleting:
-            return False
-        self._deleting.add(session.id)
-        if not with_files:
-            try:
-                empty = await asyncio.to_thread(self.directories.remove_if_empty, session.id)
-            except BaseException:
-                self._deleting.discard(session.id)
-                raise
-            if not empty:
-                self._deleting.discard(session.id)
-                return False
-        await self._owned(self._delete(session))
-        return True
-
-    async def _delete(self, session: Session) -> None:
-        """Delete a session whose id is in `_deleting`, which nobody finds any more."""
-        session.condemn()
-        try:
-            await self.database.writer.write(update_session(session.id, deleted_at=self._clock()))
-            self._checkpoints("session.deleting", session.id)
-            await session.delete()
-            await self._finish_deletion(session.id)
-        finally:
-            self._deleting.discard(session.id)
-            self._sessions.pop(session.id, None)
+        return await self._deletions.clear_away(row, with_files=with_files)
 
     async def finish_deletions(self) -> int:
         """Finish deletions that were begun and not ended, by a kill or an error; how many there were."""
-        rows = await self.database.sessions(owner=None, limit=PAGE_LIMIT, after=None, deleted=True)
-        left = [row.id for row in rows if row.id not in self._deleting]
-        for session_id in left:
-            try:
-                await self._finish_deletion(session_id)
-            except DirectoryError as error:
-                _log.warning("session %s could not be deleted wholly now: %s", session_id, error)
-        return len(left)
-
-    async def _finish_deletion(self, session_id: str) -> None:
-        """Remove what is left of a session that is marked as deleted and has no worker."""
-        await asyncio.to_thread(self.directories.remove, session_id)
-        self._checkpoints("directory.removed", session_id)
-        await self.forget_recording(session_id)
-        await self.database.writer.write(delete_session(session_id))
+        return await self._deletions.finish_all()
 
     async def forget_recording(self, session_id: str) -> None:
         """Remove what was recorded of a session that has no worker."""
@@ -399,9 +306,8 @@ class SessionManager:
         session is like this one with nothing said. It has the messages up to there, and takes the agent's own record of
         them up with its first message. Its files are its own: none are copied. Raises SessionNotFoundError, ForkError.
         """
-        fork = await self._fork_of(session_id, turn_id, before_turn_id, owner)
-        await self._owned(self._insert(fork))
-        return self._info(fork.row)
+        row = await self._creation.fork(session_id, turn_id=turn_id, before_turn_id=before_turn_id, owner=owner)
+        return self._info(row)
 
     async def fork_with_files(
         self,
@@ -416,49 +322,10 @@ class SessionManager:
 
         Safe to be killed in: the next start takes back what was begun. Raises TreeTooLargeError, FileError, too.
         """
-        fork = await self._fork_of(session_id, turn_id, before_turn_id, owner)
-        source = self.directories.path(session_id)
-        await in_thread(measure, source, limits)
-        copied = await self._owned(self._insert_with_files(fork, source, limits))
-        return self._info(fork.row), copied
-
-    async def _fork_of(
-        self, session_id: str, turn_id: str | None, before_turn_id: str | None, owner: str | None
-    ) -> Fork:
-        session = await self._session(session_id, owner)
-        await session.journal.durable()
-        return await fork_of(
-            session.row,
-            turn_id,
-            before_turn_id=before_turn_id,
-            database=self.database,
-            provider=self._provider,
-            directory=self.directories.path(session_id),
-            now=self._clock(),
+        row, copied = await self._creation.fork_with_files(
+            session_id, turn_id=turn_id, before_turn_id=before_turn_id, owner=owner, limits=limits
         )
-
-    async def _insert_with_files(self, fork: Fork, source: Path, limits: CopyLimits) -> Copied:
-        """Write a fork as one that is being deleted, until its files are there: so no kill leaves half of them."""
-        fork_id = fork.row.id
-        self._deleting.add(fork_id)
-        try:
-            await self.database.writer.write(insert_session(replace(fork.row, deleted_at=self._clock())))
-            try:
-                target = await asyncio.to_thread(self.directories.create, fork_id)
-                copied = await _copied(source, target, limits)
-                await self.database.writer.write(*fork.writes[1:], update_session(fork_id, deleted_at=None))
-            except BaseException:
-                await self._finish_deletion(fork_id)
-                raise
-        finally:
-            self._deleting.discard(fork_id)
-        self._checkpoints("session.inserted", fork_id)
-        return copied
-
-    async def _insert(self, fork: Fork) -> None:
-        await asyncio.to_thread(self.directories.create, fork.row.id)
-        await self.database.writer.write(*fork.writes)
-        self._checkpoints("session.inserted", fork.row.id)
+        return self._info(row), copied
 
     # -- one session
 
@@ -496,7 +363,7 @@ class SessionManager:
 
     def keyboard_taken(self, session_id: str) -> bool:
         """Whether somebody types at the session's terminal by hand."""
-        session = self._sessions.get(session_id)
+        session = self._registry.get(session_id)
         return session is not None and session.keyboard.taken
 
     async def keyboard_holders(
@@ -558,9 +425,7 @@ class SessionManager:
     ) -> Sequence[MessageRow]:
         """Return what was said, in order. Raises SessionNotFoundError."""
         await self._row(session_id, owner)
-        limit = max(1, min(limit, MESSAGES_LIMIT))
-        after_position = max(0, min(after_position, POSITION_LIMIT))
-        return await self.database.messages(session_id, after_position=after_position, limit=limit)
+        return await messages_after(self.database, session_id, after_position=after_position, limit=limit)
 
     async def messages_before(
         self, session_id: str, *, position: int, limit: int = 100, owner: str | None = None
@@ -570,19 +435,14 @@ class SessionManager:
         Raises SessionNotFoundError.
         """
         await self._row(session_id, owner)
-        limit = max(1, min(limit, MESSAGES_LIMIT))
-        position = max(0, min(position, POSITION_LIMIT))
-        found = await self.database.messages(session_id, before_position=position, limit=limit + 1, newest=True)
-        later = await self.database.messages(session_id, after_position=position - 1, limit=1)
-        return MessagesBefore(messages=found[-limit:], more_before=len(found) > limit, more_after=bool(later))
+        return await messages_before(self.database, session_id, position=position, limit=limit)
 
     async def turns(
         self, session_id: str, *, after_position: int = 0, limit: int = 100, owner: str | None = None
     ) -> Sequence[TurnRow]:
         """Return the session's turns, in order. Raises SessionNotFoundError."""
         await self._row(session_id, owner)
-        limit = max(1, min(limit, MESSAGES_LIMIT))
-        return await self.database.turns(session_id, after_position=after_position, limit=limit)
+        return await turns_after(self.database, session_id, after_position=after_position, limit=limit)
 
     async def turn(self, session_id: str, turn_id: str, *, owner: str | None = None) -> TurnRow | None:
         """Return one turn; None if the session has no such turn. Raises SessionNotFoundError."""
@@ -596,7 +456,7 @@ class SessionManager:
         """Return the session's files. A session from before directories gets one now. Raises SessionNotFoundError."""
         row = await self._row(session_id, owner)
         path, made = await asyncio.to_thread(self.directories.ensure, session_id)
-        if made and (session_id in self._deleting or await self.database.session(session_id) is None):
+        if made and (session_id in self._registry.deleting or await self.database.session(session_id) is None):
             await asyncio.to_thread(self.directories.remove_if_empty, session_id)
             raise SessionNotFoundError(session_id)
         if row.directory is None:
@@ -638,67 +498,22 @@ class SessionManager:
 
     def loaded(self) -> Sequence[Session]:
         """Return the sessions that somebody uses, or lately used."""
-        return list(self._sessions.values())
+        return self._registry.loaded()
 
     async def load(self, row: SessionRow) -> Session:
         """Return the session's one object."""
-        session = self._sessions.get(row.id)
-        if session is not None and not (session.journal.failed and not session.in_use):
-            return session
-        task = self._loading.get(row.id)
-        if task is None:
-            task = self._loading[row.id] = asyncio.get_running_loop().create_task(self._load(row))
-            task.add_done_callback(lambda _: self._loading.pop(row.id, None))
-        return await asyncio.shield(task)
-
-    async def _load(self, row: SessionRow) -> Session:
-        bounds = await self.database.journal_bounds(row.id)
-        last_turn = await self.database.last_turn(row.id)
-        last = await self.database.events(row.id, after=bounds[1] - 1, limit=1)
-        session = Session(row, self._services, bounds=bounds, last_turn=last_turn)
-        replaced = self._sessions.get(row.id)
-        if replaced is not None:
-            replaced.live.close()
-        self._sessions[row.id] = session
-        if last and json.loads(last[0][1]).get("state") != session.state:
-            session.say_state()  # whoever was killed could not
-        if self._closing:
-            session.refuse()
-        return session
+        return await self._registry.load(row)
 
     # -- inside
 
-    async def _owned(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Carry something out wholly, also if whoever asked for it is cancelled; `close` waits for it."""
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.debug("a task of the manager failed, and told who asked for it: %s", error)
-
     async def _row(self, session_id: str, owner: str | None) -> SessionRow:
-        session = self._sessions.get(session_id)
-        row = session.row if session is not None else await self.database.session(session_id)
-        if row is None or (owner is not None and row.owner != owner):
-            raise SessionNotFoundError(session_id)
-        if row.deleted_at is not None or session_id in self._deleting:
-            raise SessionNotFoundError(session_id)
-        return row
+        return await self._registry.row(session_id, owner)
 
     async def _session(self, session_id: str, owner: str | None) -> Session:
-        if self._closing:
-            raise ClosingError
-        session = await self.load(await self._row(session_id, owner))
-        if session_id in self._deleting:
-            raise SessionNotFoundError(session_id)
-        return session
+        return await self._registry.session(session_id, owner)
 
     def _info(self, row: SessionRow, *, last_seq: int | None = None) -> SessionInfo:
-        session = self._sessions.get(row.id)
+        session = self._registry.get(row.id)
         row = session.row if session is not None else row
         turn = session.current if session is not None else None
         in_use = session is not None and session.in_use
@@ -725,64 +540,4 @@ class SessionManager:
 
     def _live_ids(self) -> set[str]:
         """Ids whose directories nobody may clean away now."""
-        live = {session_id for session_id, session in list(self._sessions.items()) if session.in_use}
-        return live | self._warm_ids
-
-    async def _start_warm(self) -> Worker:
-        """Start a worker in the directory of an id that isn't handed out yet."""
-        session_id = new_id()
-        self._warm_ids.add(session_id)
-        profile = self.default_profile
-        try:
-            directory = await asyncio.to_thread(self.directories.create, session_id)
-            agent = await self._launcher.launch(profile, directory, columns=80, lines=24, attempts=1)
-        except BaseException:
-            await asyncio.to_thread(self.directories.remove, session_id)
-            await self.forget_recording(session_id)
-            self._warm_ids.discard(session_id)
-            raise
-        worker = Worker(agent=agent, profile=profile, directory=directory)
-        worker.watch = asyncio.get_running_loop().create_task(self._watch(worker), name=f"warm worker {session_id}")
-        return worker
-
-    async def _clear_warm(self, worker: Worker) -> None:
-        """Remove what a warm worker leaves that no session got; a directory in which something was written stays."""
-        session_id = worker.directory.name
-        try:
-            await in_thread(self.directories.remove_if_empty, session_id)
-        except DirectoryError as error:
-            _log.warning("the directory of warm worker %s could not be removed: %s", session_id, error)
-        await self.forget_recording(session_id)
-
-    async def _watch(self, worker: Worker) -> None:
-        """Tell the pool when a warm worker dies; forget its id, whatever ended it."""
-        async with aclosing(worker.agent.events()) as events:
-            async for _ in events:
-                pass
-        self._warm_ids.discard(worker.directory.name)
-        self._pool.lost()
-
-
-async def _copied(source: Path, target: Path, limits: CopyLimits) -> Copied:
-    """Copy a session's files, step by step: a thread of the pool isn't kept for as long as all of them take."""
-    steps = copying_steps(source, target, limits)
-    try:
-        while (copied := await in_thread(next, steps)) is None:
-            pass
-    finally:
-        await in_thread(steps.close)
-    return copied
-
-
-def _encode_cursor(row: SessionRow) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row.last_activity, row.id]).encode()).decode()
-
-
-def _decode_cursor(text: str) -> SessionCursor:
-    try:
-        last_activity, session_id = json.loads(base64.urlsafe_b64decode(text.encode()))
-        if not (isinstance(last_activity, float) and math.isfinite(last_activity) and isinstance(session_id, str)):
-            raise CursorError(text)
-    except (ValueError, TypeError, RecursionError):
-        raise CursorError(text) from None
-    return SessionCursor(last_activity=last_activity, id=session_id)
+        return self._registry.in_use() | self._warm.ids

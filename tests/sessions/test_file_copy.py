@@ -158,7 +158,7 @@ async def test_a_fork_is_not_there_until_its_files_are(demo_house: Make, monkeyp
             assert await home.manager.finish_deletions() == 0  # it is under way
             return Copied()
 
-        monkeypatch.setattr("qpty.sessions.manager._copied", interrupted)
+        monkeypatch.setattr("qpty.sessions.creation._copied", interrupted)
         info, _ = await home.manager.fork_with_files(session.id)
         assert seen == [info.id]
         assert (await home.manager.get(info.id)).message_count == 2
