@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from qpty.sessions.file_errors import FileRangeError
+from qpty.sessions.files.errors import FileRangeError
 
 _TAGS: Final = re.compile(r'(?:W/)?("[^"]*")|(\*)')
 

@@ -48,7 +48,7 @@ from qpty.server.statuses import fault, refusal
 from qpty.server.streaming import Outlet, StalledReaderError, json_bytes
 from qpty.server.turn_events import reached, why_events_ended
 from qpty.sessions.errors import ClosingError, KeyboardNotTakenError, SessionNotFoundError
-from qpty.sessions.file_errors import printable
+from qpty.sessions.files.errors import printable
 from qpty.storage.errors import StorageError
 
 if TYPE_CHECKING:

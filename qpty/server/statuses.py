@@ -26,9 +26,9 @@ from qpty.server.access.origin import HostRefusedError, OriginRefusedError
 from qpty.server.access.rate import TooManyStreamsError
 from qpty.server.models.common import ErrorAnswer, ErrorDetail
 from qpty.sessions import errors as sessions
-from qpty.sessions import file_copy as copies
-from qpty.sessions import file_errors as files
-from qpty.sessions.file_errors import printable
+from qpty.sessions.files import copying as copies
+from qpty.sessions.files import errors as files
+from qpty.sessions.files.errors import printable
 from qpty.storage.errors import StorageBusyError, StorageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from qpty.agent.threads import in_thread
-from qpty.sessions.file_copy import Copied, CopyLimits, copying_steps, measure
+from qpty.sessions.files.copying import Copied, CopyLimits, copying_steps, measure
 from qpty.sessions.forking import fork_of
 from qpty.sessions.session import Session
 from qpty.sessions.turns import new_id

@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from qpty.sessions.errors import SessionNotFoundError
-from qpty.sessions.file_errors import DirectoryError
+from qpty.sessions.files.errors import DirectoryError
 from qpty.storage.writes import delete_session, update_session
 
 if TYPE_CHECKING:

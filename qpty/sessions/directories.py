@@ -3,7 +3,7 @@
 Only entries of `BASE` whose names are UUIDs in canonical form are sessions' directories; what else is there stays as it
 is. A directory that is removed is renamed to `.trash-…` first, so that it disappears at once and a removal that was cut
 short can be finished later; one that is cleaned away for its age is `.aside-…` for the moment in which that is checked
-a second time. Everything goes by held directories and single names (see `file_steps`), so nothing outside `BASE` is
+a second time. Everything goes by held directories and single names (see `files.steps`), so nothing outside `BASE` is
 ever touched, whatever the agent's tools put into it.
 """
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from qpty.sessions.directory_removal import remove_tree
-from qpty.sessions.file_errors import (
+from qpty.sessions.files.errors import (
     BaseDirectoryError,
     DirectoryBusyError,
     DirectoryError,
@@ -31,8 +31,8 @@ from qpty.sessions.file_errors import (
     SessionIdError,
     directory_errors,
 )
-from qpty.sessions.file_steps import DIRECTORY_MODE, Root, hold, kind_of, look, mount_of, reopen
-from qpty.sessions.file_walk import Walk
+from qpty.sessions.files.steps import DIRECTORY_MODE, Root, hold, kind_of, look, mount_of, reopen
+from qpty.sessions.files.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from qpty.sessions.file_steps import DIRECTORY_MODE, hold, reopen
+from qpty.sessions.files.steps import DIRECTORY_MODE, hold, reopen
 
 BATCH: Final = 10_000
 """How many names of a directory are read at once: what appears meanwhile is for the next pass."""

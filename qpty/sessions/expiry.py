@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from qpty.agent.threads import report_failure
 from qpty.sessions.errors import SessionNotFoundError
-from qpty.sessions.file_errors import DirectoryError
+from qpty.sessions.files.errors import DirectoryError
 from qpty.storage.errors import StorageError
 from qpty.storage.rows import SessionCursor
 

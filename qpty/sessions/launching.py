@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from qpty.agent.driver import AgentStartError
 from qpty.agent.errors import AgentError
 from qpty.sessions.errors import AgentUnavailableError
-from qpty.sessions.file_errors import FileError
-from qpty.sessions.files import ConfinedDirectory
+from qpty.sessions.files.confined import ConfinedDirectory
+from qpty.sessions.files.errors import FileError
 
 if TYPE_CHECKING:
     from pathlib import Path

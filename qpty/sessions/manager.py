@@ -29,7 +29,7 @@ from qpty.sessions.deletion import Deletions
 from qpty.sessions.directories import SessionDirectoryManager
 from qpty.sessions.errors import NoRecordingError, SessionNotFoundError
 from qpty.sessions.expiry import Expiry, Swept
-from qpty.sessions.files import ConfinedDirectory, FileLimits
+from qpty.sessions.files.confined import ConfinedDirectory, FileLimits
 from qpty.sessions.info import PoolInfo, SessionInfo, SessionPage
 from qpty.sessions.launching import Launcher
 from qpty.sessions.limits import check_owner, check_size, check_title
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from qpty.agent.provider import AgentProvider
     from qpty.core.events import Answer
     from qpty.core.terminal import ScreenSnapshot
-    from qpty.sessions.file_copy import Copied, CopyLimits
+    from qpty.sessions.files.copying import Copied, CopyLimits
     from qpty.sessions.journal import JournalEvent
     from qpty.sessions.keyboard import KeyboardHold
     from qpty.sessions.screen_feed import ScreenUpdate

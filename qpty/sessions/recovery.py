@@ -14,7 +14,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from qpty.sessions.file_errors import DirectoryError
+from qpty.sessions.files.errors import DirectoryError
 
 if TYPE_CHECKING:
     from qpty.agent.provider import AgentProvider

@@ -27,7 +27,7 @@ from qpty.core.events import MessageDelta
 from qpty.core.states import State
 from qpty.sessions import keyboard, turn_records
 from qpty.sessions.errors import AgentUnavailableError, NotLiveError
-from qpty.sessions.file_errors import DirectoryError
+from qpty.sessions.files.errors import DirectoryError
 from qpty.sessions.live_agent import LiveAgent
 from qpty.sessions.pool import Worker
 from qpty.storage.writes import update_session

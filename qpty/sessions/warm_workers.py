@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from qpty.agent.threads import in_thread
-from qpty.sessions.file_errors import DirectoryError
+from qpty.sessions.files.errors import DirectoryError
 from qpty.sessions.pool import Worker
 from qpty.sessions.turns import new_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qpty.server.byte_ranges import Part, Whole, has_already, wanted_range
-from qpty.sessions.file_errors import FileRangeError
+from qpty.sessions.files.errors import FileRangeError
 
 TAG = '"abc"'
 

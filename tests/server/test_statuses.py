@@ -25,8 +25,8 @@ from qpty.server.access import cookies, keys, origin
 from qpty.server.access.rate import RateLimiter
 from qpty.server.api import OPERATIONS
 from qpty.sessions import errors as sessions
-from qpty.sessions import file_errors as files
 from qpty.sessions.errors import AgentUnavailableError, NoCapacityError
+from qpty.sessions.files import errors as files
 from qpty.storage import errors as storage
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pytest
 
 from qpty.sessions import directories, directory_removal
 from qpty.sessions.directories import SessionDirectoryManager
-from qpty.sessions.file_errors import (
+from qpty.sessions.files.errors import (
     BaseDirectoryError,
     DirectoryAccessError,
     DirectoryBusyError,
@@ -270,7 +270,7 @@ LOCKED = """
 import os, sys
 from pathlib import Path
 from qpty.sessions.directories import SessionDirectoryManager
-from qpty.sessions.file_errors import BaseDirectoryError
+from qpty.sessions.files.errors import BaseDirectoryError
 
 base, session = Path(sys.argv[1]), sys.argv[2]
 if os.geteuid() == 0:

@@ -11,7 +11,7 @@ import pytest
 from qpty.sessions import expiry as expiry_module
 from qpty.sessions.errors import SessionNotFoundError
 from qpty.sessions.expiry import Swept
-from qpty.sessions.file_errors import DirectoryBusyError
+from qpty.sessions.files.errors import DirectoryBusyError
 from qpty.storage.errors import StorageBusyError
 from tests.sessions.house import COLD, TIMEOUT
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from qpty.agent.witness import WitnessStand
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.errors import ClosingError, CursorError, SessionNotFoundError, TurnNotFoundError, ValueRefusedError
-from qpty.sessions.file_errors import DirectoryAccessError
+from qpty.sessions.files.errors import DirectoryAccessError
 from qpty.storage.errors import StorageFailedError
 from qpty.storage.sqlite import SqliteLink
 from tests.sessions.house import TIMEOUT

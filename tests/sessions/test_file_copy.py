@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qpty.sessions.errors import SessionNotFoundError
-from qpty.sessions.file_copy import SKIPPED_TOLD, Copied, CopyLimits, TreeTooLargeError, copying_steps, measure
-from qpty.sessions.file_errors import DirectoryExpectedError, StorageFullError
+from qpty.sessions.files.copying import SKIPPED_TOLD, Copied, CopyLimits, TreeTooLargeError, copying_steps, measure
+from qpty.sessions.files.errors import DirectoryExpectedError, StorageFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +131,7 @@ async def test_a_fork_that_can_not_have_the_files_is_not_made(
         def full(*_: Any) -> int:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("qpty.sessions.file_copy.os.write", full)
+        monkeypatch.setattr("qpty.sessions.files.copying.os.write", full)
         with pytest.raises(StorageFullError):
             await home.manager.fork_with_files(session.id)
         monkeypatch.undo()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpty.sessions.file_errors import FilePathError
-from qpty.sessions.file_paths import is_escaped, name_text, parse_directory, parse_path, path_text
+from qpty.sessions.files.errors import FilePathError
+from qpty.sessions.files.paths import is_escaped, name_text, parse_directory, parse_path, path_text
 
 NAMES = st.one_of(
     st.binary(min_size=1, max_size=255),

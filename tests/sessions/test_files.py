@@ -20,8 +20,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qpty.sessions import file_steps, file_upload, files
-from qpty.sessions.file_errors import (
+from qpty.agent.threads import in_thread
+from qpty.sessions.files.confined import ConfinedDirectory, FileLimits
+from qpty.sessions.files.errors import (
     DirectoryExpectedError,
     DirectoryNotEmptyError,
     FileAccessError,
@@ -35,7 +36,6 @@ from qpty.sessions.file_errors import (
     NotAFileError,
     StorageFullError,
 )
-from qpty.sessions.files import ConfinedDirectory, FileLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -61,7 +61,7 @@ def confined(base: Path) -> ConfinedDirectory:
 def temporary_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to keep an upload apart: file systems with `O_TMPFILE` and those without."""
     if request.param == "named":
-        monkeypatch.setattr(file_upload, "os", _WithoutUnnamedFiles())
+        monkeypatch.setattr("qpty.sessions.files.upload.os", _WithoutUnnamedFiles())
 
 
 class _WithoutUnnamedFiles:
@@ -424,9 +424,9 @@ MOUNTED = """
 import asyncio, json, os, subprocess, sys, time
 from pathlib import Path
 from qpty.sessions.directory_removal import remove_tree
-from qpty.sessions.file_errors import FileError
-from qpty.sessions.file_steps import held_root
-from qpty.sessions.files import ConfinedDirectory
+from qpty.sessions.files.errors import FileError
+from qpty.sessions.files.steps import held_root
+from qpty.sessions.files.confined import ConfinedDirectory
 
 base = Path(sys.argv[1])
 (base / "mounted").mkdir()
@@ -546,7 +546,7 @@ async def test_uploads_that_fail_leave_nothing(
     for call in ("write", "link", "rename", "mkdir"):
         with monkeypatch.context() as patch:
             patch.setattr(substitute, call, full, raising=False)
-            patch.setattr(file_upload, "os", substitute)
+            patch.setattr("qpty.sessions.files.upload.os", substitute)
             if call == "link":
                 await confined.delete("new/deep")
             with pytest.raises(StorageFullError) as room:
@@ -571,9 +571,9 @@ async def test_an_upload_that_is_cancelled_at_any_step_leaves_nothing(
             task = asyncio.current_task()
             assert task is not None
             task.cancel()
-        return await file_steps.in_thread(step, *args)
+        return await in_thread(step, *args)
 
-    monkeypatch.setattr(files, "in_thread", counted)
+    monkeypatch.setattr("qpty.sessions.files.confined.in_thread", counted)
     data = os.urandom(600_000)
     pieces = [data[start : start + 300_000] for start in (0, 300_000)]
     await confined.write("new/deep/a", in_pieces(*pieces))

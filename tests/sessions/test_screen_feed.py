@@ -173,21 +173,29 @@ async def test_a_viewer_is_told_at_most_so_often_and_of_the_last_state(demo_hous
             viewer = Viewer(updates)
             await viewer.next()
             times = [loop.time()]
-            turn = await home.manager.send(session.id, "words 300")
-            ended = asyncio.create_task(home.ended(turn))
-            while not ended.done() or viewer.screen != await home.manager.screen(session.id):
-                await viewer.next()
-                times.append(loop.time())
-            assert len(times) > 3
+            watching = asyncio.create_task(watch(viewer, times))
+            await home.ended(await home.manager.send(session.id, "words 300"))
+            last = await home.manager.screen(session.id)
+            async with asyncio.timeout(TIMEOUT):
+                while viewer.screen != last:  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
+            seen = len(times)
+            assert seen > 3
             pauses = [after - before for before, after in pairwise(times)]
             # A pause is counted from the look, which comes a moment before the viewer has it.
             assert sum(pauses) / len(pauses) > 0.049
             assert "word300" in text_of(viewer.screen or pytest.fail("nothing was seen"))
-            quiet = asyncio.ensure_future(anext(updates))
-            await asyncio.wait([quiet], timeout=0.3)
-            assert not quiet.done()
-            quiet.cancel()
-            await asyncio.gather(quiet, return_exceptions=True)
+            await asyncio.wait([watching], timeout=0.3)
+            assert len(times) == seen  # nothing changes, and nothing is sent
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+async def watch(viewer: Viewer, times: list[float]) -> None:
+    """Take every update, and note when it came."""
+    while True:
+        await viewer.next()
+        times.append(asyncio.get_running_loop().time())
 
 
 async def test_a_slow_viewer_skips_states(demo_house: Make) -> None:

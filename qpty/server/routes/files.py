@@ -18,15 +18,15 @@ from qpty.server.errors import InvalidRequestError
 from qpty.server.models import sessions as shapes
 from qpty.server.operations import UNREADABLE, Call, answer
 from qpty.server.routes.sessions import work_directory
-from qpty.sessions.file_errors import FileMissingError, FileTooLargeError
-from qpty.sessions.files import FileLimits
+from qpty.sessions.files.confined import FileLimits
+from qpty.sessions.files.errors import FileMissingError, FileTooLargeError
 from qpty.sessions.journal import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from qpty.sessions.file_reader import FileReader
-    from qpty.sessions.files import ConfinedDirectory, FileInfo
+    from qpty.sessions.files.confined import ConfinedDirectory, FileInfo
+    from qpty.sessions.files.reader import FileReader
 
 UPLOAD_CHUNK: Final = 64 * 1024
 SANDBOX: Final = "default-src 'none'; frame-ancestors 'none'; sandbox"

@@ -11,12 +11,12 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from qpty.sessions.file_errors import FileTooLargeError, NameTakenError, file_errors
-from qpty.sessions.file_paths import MAX_DEPTH, is_escaped, name_text, parse_directory, parse_path, path_text
-from qpty.sessions.file_reader import CHUNK_BYTES, FileReader
-from qpty.sessions.file_steps import DIRECTORY_MODE, held_directory, held_root, in_thread, kind_of, look
-from qpty.sessions.file_upload import Made, Upload, make_directories, release, unmake
-from qpty.sessions.file_walk import Walk
+from qpty.sessions.files.errors import FileTooLargeError, NameTakenError, file_errors
+from qpty.sessions.files.paths import MAX_DEPTH, is_escaped, name_text, parse_directory, parse_path, path_text
+from qpty.sessions.files.reader import CHUNK_BYTES, FileReader
+from qpty.sessions.files.steps import DIRECTORY_MODE, held_directory, held_root, in_thread, kind_of, look
+from qpty.sessions.files.upload import Made, Upload, make_directories, release, unmake
+from qpty.sessions.files.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Sequence

@@ -1,6 +1,6 @@
 """The files of one session, copied into the fresh directory of another.
 
-Both directories are walked as `file_steps` says, so nothing outside either is read or written, whatever tools do there
+Both directories are walked as `steps` says, so nothing outside either is read or written, whatever tools do there
 meanwhile. Plain files and directories are copied, with their permissions and times; links, FIFOs, sockets, devices,
 other mounts and what can't be read are passed over and told. What disappears meanwhile is passed over silently.
 
@@ -17,10 +17,10 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from qpty.sessions.file_errors import FileError, FileMissingError, file_errors
-from qpty.sessions.file_paths import path_text
-from qpty.sessions.file_steps import DIRECTORY_MODE, FILE_MODE, Root, held_directory, held_root, hold, reopen
-from qpty.sessions.file_walk import Walk
+from qpty.sessions.files.errors import FileError, FileMissingError, file_errors
+from qpty.sessions.files.paths import path_text
+from qpty.sessions.files.steps import DIRECTORY_MODE, FILE_MODE, Root, held_directory, held_root, hold, reopen
+from qpty.sessions.files.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -29,8 +29,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qpty.agent.threads import in_thread as in_thread
-from qpty.sessions.file_errors import DirectoryExpectedError, file_errors
-from qpty.sessions.file_paths import path_text
+from qpty.sessions.files.errors import DirectoryExpectedError, file_errors
+from qpty.sessions.files.paths import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

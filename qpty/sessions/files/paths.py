@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from qpty.sessions.file_errors import FilePathError
+from qpty.sessions.files.errors import FilePathError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

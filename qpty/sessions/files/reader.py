@@ -8,9 +8,9 @@ import stat
 import threading
 from typing import TYPE_CHECKING, Final
 
-from qpty.sessions.file_errors import FileChangedError, FileRangeError, NotAFileError, file_errors
-from qpty.sessions.file_paths import path_text
-from qpty.sessions.file_steps import held_directory, held_root, hold, in_thread, kind_of, reopen
+from qpty.sessions.files.errors import FileChangedError, FileRangeError, NotAFileError, file_errors
+from qpty.sessions.files.paths import path_text
+from qpty.sessions.files.steps import held_directory, held_root, hold, in_thread, kind_of, reopen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

@@ -10,14 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qpty.sessions.file_errors import (
+from qpty.sessions.files.errors import (
     FileMissingError,
     NameTakenError,
     NotAFileError,
     file_errors,
 )
-from qpty.sessions.file_paths import path_text
-from qpty.sessions.file_steps import (
+from qpty.sessions.files.paths import path_text
+from qpty.sessions.files.steps import (
     DIRECTORY_MODE,
     FILE_MODE,
     Root,

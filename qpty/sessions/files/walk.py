@@ -7,8 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from qpty.sessions.file_paths import MAX_DEPTH
-from qpty.sessions.file_steps import hold, look, reopen
+from qpty.sessions.files.paths import MAX_DEPTH
+from qpty.sessions.files.steps import hold, look, reopen
 
 if TYPE_CHECKING:
     from collections.abc import Generator
