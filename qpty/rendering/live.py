@@ -39,8 +39,8 @@ _AT_ONCE: Final = 32
 class Renders(Protocol):
     """Who renders: `renderer.Renderer`."""
 
-    async def render(self, source: str) -> tuple[Block, ...]:
-        """Return a text's blocks."""
+    async def render(self, source: str, *, client: str = "") -> tuple[Block, ...]:
+        """Return a text's blocks. Clients take turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class LiveDocument:
     `append` and `complete` may be called at any time, also while another task is in `advance`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, client: str = "") -> None:
+        self._client = client
         self._arrived: list[str] = []
         self._arrived_length = 0
         self._tail = ""  # what is unsettled, as far as it was rendered
@@ -108,7 +109,7 @@ class LiveDocument:
             return None
         tail = self._tail + "".join(self._arrived)
         taken = len(self._arrived)
-        blocks = await renderer.render(tail)
+        blocks = await renderer.render(tail, client=self._client)
         digests = await _digests(blocks)
         if self._final is not None:
             return None
@@ -131,7 +132,7 @@ class LiveDocument:
         return self._arrived_length > 0 and self._arrived_length >= size * fraction
 
     async def _advance_to_end(self, renderer: Renders, final: str) -> Patch:
-        blocks = await renderer.render(final)
+        blocks = await renderer.render(final, client=self._client)
         same = _common(self._settled + self._unsettled, await _digests(blocks))
         self._told = True
         self._tail, self._settled, self._unsettled = "", [], []

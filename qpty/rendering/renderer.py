@@ -1,4 +1,4 @@
-"""Rendering beside the server: one helper process, asked by many, one text at a time, in the order of asking.
+"""Rendering beside the server: one helper process, asked by many, one text at a time, each client in its turn.
 
 A text costs milliseconds to seconds of pure computing. In the server's process, in a thread too, that would hold the
 loop, which reads terminals within a millisecond. A text that isn't rendered in time, or that ends the process twice,
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -64,7 +66,8 @@ class Renderer:
         self._timeout = render_timeout
         self._on_plain = on_plain
         self._command = command
-        self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
+        self._jobs: dict[str, deque[_Job]] = {}
+        self._wanted = asyncio.Event()
         self._worker: WorkerProcess | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -82,8 +85,11 @@ class Renderer:
         """The helper process's number; None while there is none."""
         return None if self._worker is None else self._worker.pid
 
-    async def render(self, source: str) -> tuple[Block, ...]:
+    async def render(self, source: str, *, client: str = "") -> tuple[Block, ...]:
         """Return the blocks of a text, as `blocks.render_blocks` does, or plain ones.
+
+        Clients take turns, whatever each of them waits for: so one with many texts, or large ones, holds another up by
+        one text only.
 
         A cancelled caller leaves the process as it is: a text that waits is skipped, one that is being rendered is
         finished for nobody. Raises RendererClosedError.
@@ -95,9 +101,11 @@ class Renderer:
         if len(source) > MAX_SOURCE:
             return await self._plain(source, "too_large")
         job = _Job(source, asyncio.get_running_loop().create_future())
-        self._jobs.put_nowait(job)
+        self._jobs.setdefault(client, deque()).append(job)
+        self._wanted.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="rendering")
+            # With a context of its own: the log shall not name whoever happened to be the first.
+            self._task = asyncio.create_task(self._run(), name="rendering", context=Context())
         return await job.blocks
 
     async def close(self) -> None:
@@ -114,7 +122,7 @@ class Renderer:
         job: _Job | None = None
         try:
             while True:
-                job = await self._jobs.get()
+                job = await self._next()
                 if not job.blocks.done():
                     blocks = await self._blocks(job.source)
                     if not job.blocks.done():
@@ -123,9 +131,23 @@ class Renderer:
         finally:
             self._closed = True
             self._refuse(job)
-            while not self._jobs.empty():
-                self._refuse(self._jobs.get_nowait())
+            for jobs in self._jobs.values():
+                for waiting in jobs:
+                    self._refuse(waiting)
+            self._jobs.clear()
             await self._end_worker()
+
+    async def _next(self) -> _Job:
+        """The next job, of the client who waits for its turn longest."""
+        while not self._jobs:
+            self._wanted.clear()
+            await self._wanted.wait()
+        client = next(iter(self._jobs))
+        jobs = self._jobs.pop(client)
+        job = jobs.popleft()
+        if jobs:
+            self._jobs[client] = jobs  # behind all others
+        return job
 
     def _refuse(self, job: _Job | None) -> None:
         if job is not None and not job.blocks.done():

@@ -30,7 +30,8 @@ RECORDED_SCREENS: Final = (
 
 NOT_FOUND: Final = "session_not_found"
 SENDING: Final = (
-    NOT_FOUND, "invalid_message", "message_too_long", "question_open", "queue_full", "stopping", "storage_busy",
+    NOT_FOUND, "invalid_message", "message_too_long", "key_reused", "question_open", "queue_full", "stopping",
+    "storage_busy",
 )  # fmt: skip
 TURNING: Final = (
     *SENDING, "no_capacity", "agent_unavailable", "not_signed_in", "sign_in_expired", "rate_limited", "monthly_limit",

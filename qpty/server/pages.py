@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from qpty.core.keys import MAX_PROMPT_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
@@ -49,6 +51,10 @@ STYLES: Final = (
     "tokens", "base", "layout", "chat", "markdown", "highlight", "sessions", "files", "dialogs", "terminal",
 )  # fmt: skip
 """The page's styles, in the order in which they apply."""
+
+
+SPARE_BYTES: Final = 1024
+"""Of the longest message: what may be added to it when it is typed (see `encode_prompt`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,7 @@ def app_page(status: int, *, version: str, agent: Agent, signed_in: bool, max_up
         agent_version=agent.version or "",
         signed_in="yes" if signed_in else "no",
         max_upload=str(max_upload_bytes),
+        max_message=str(MAX_PROMPT_BYTES - SPARE_BYTES),
     )
 
 

@@ -31,8 +31,8 @@ Segment = tuple[str, int]
 class _Text:
     """One segment's text, until it is rendered to its end."""
 
-    def __init__(self) -> None:
-        self.document = LiveDocument()
+    def __init__(self, client: str) -> None:
+        self.document = LiveDocument(client=client)
         self.parts: list[str] = []
         self.characters = 0
         self.complete = False
@@ -41,7 +41,8 @@ class _Text:
 class Renderings:
     """`take` each event before it is sent on, after waiting for `room`; `run` is a task of the reader's."""
 
-    def __init__(self, renderer: Renders, send: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, renderer: Renders, send: Callable[[str], Awaitable[None]], *, client: str) -> None:
+        self._client = client
         self._renderer = renderer
         self._send = send
         self._texts: dict[Segment, _Text] = {}
@@ -82,7 +83,7 @@ class Renderings:
                 return
 
     def _text(self, segment: Segment) -> _Text:
-        text = self._texts.setdefault(segment, _Text())
+        text = self._texts.setdefault(segment, _Text(self._client))
         self._due.pop(segment, None)
         self._due[segment] = text  # the last is rendered first
         self._wanted.set()

@@ -316,7 +316,7 @@ class Socket:
         renderings: Renderings | None = None
         renderer: asyncio.Task[None] | None = None
         if frame.rendered:
-            renderings = Renderings(self._call.service.renderer, self._send)
+            renderings = Renderings(self._call.service.renderer, self._send, client=f"session {self._session_id}")
             renderer = self._spawn(renderings.run(), "renderer")
         try:
             events = self._manager.events(self._session_id, after=frame.after, owner=self._owner)

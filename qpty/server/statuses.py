@@ -84,6 +84,7 @@ RULES: Final = (
     _rule(sessions.TurnNotFoundError, 404, "turn_not_found"),
     _rule(sessions.QuestionOpenError, 409, "question_open"),
     _rule(sessions.QuestionGoneError, 409, "question_gone", "request_id", "open_request_id"),
+    _rule(sessions.MessageKeyError, 409, "key_reused", "turn_id"),
     _rule(sessions.QueueFullError, 429, "queue_full", "limit", retry_after=5),
     _rule(sessions.NoCapacityError, 503, "no_capacity", "retry_after", retry="retry_after"),
     _rule(sessions.AgentUnavailableError, 503, "agent_unavailable", retry="retry_after", quotes=True),

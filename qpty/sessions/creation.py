@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from qpty.agent.threads import in_thread
+from qpty.sessions.errors import SessionNotFoundError
 from qpty.sessions.files.copying import Copied, CopyLimits, copying_steps, measure
 from qpty.sessions.forking import fork_of
 from qpty.sessions.session import Session
@@ -147,6 +148,7 @@ class SessionCreation:
             try:
                 target = await asyncio.to_thread(self._directories.create, fork_id)
                 copied = await _copied(source, target, limits)
+                await self._check_there(fork.row.parent_id or "")
                 await self._writer.write(*fork.writes[1:], update_session(fork_id, deleted_at=None))
             except BaseException:
                 await self._deletions.finish(fork_id)
@@ -155,6 +157,12 @@ class SessionCreation:
             deleting.discard(fork_id)
         self._services.checkpoints("session.inserted", fork_id)
         return copied
+
+    async def _check_there(self, session_id: str) -> None:
+        """Raise SessionNotFoundError for a session that was deleted meanwhile: what was copied of it isn't all."""
+        row = await self._services.database.session(session_id)
+        if row is None or row.deleted_at is not None or session_id in self._registry.deleting:
+            raise SessionNotFoundError(session_id)
 
     async def _insert(self, fork: Fork) -> None:
         await asyncio.to_thread(self._directories.create, fork.row.id)

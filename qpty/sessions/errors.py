@@ -6,6 +6,7 @@ SessionsError
 ├── TurnNotFoundError           .turn_id
 ├── QuestionOpenError           .question: a message came while a permission or a menu is open
 ├── QuestionGoneError           .request_id .open_request_id: an answer came for a question that isn't open
+├── MessageKeyError             .turn_id: another message came with the key of one that is known
 ├── QueueFullError              .limit: as many messages wait in this session as may
 ├── NoCapacityError             .retry_after: every worker is in use, and stayed so
 ├── AgentUnavailableError       .code .detail .retry_after: the agent does not start
@@ -70,6 +71,16 @@ class QuestionGoneError(SessionsError):
         super().__init__(f"question {request_id[:64]!r} is not open: {what}")
         self.request_id = request_id
         self.open_request_id = open_request_id
+
+
+class MessageKeyError(SessionsError):
+    """A message came with the key of turn `turn_id`, whose text is another one."""
+
+    def __init__(self, turn_id: str) -> None:
+        super().__init__(
+            f"another message was sent with this key already (turn {turn_id}): give each message a key of its own"
+        )
+        self.turn_id = turn_id
 
 
 class QueueFullError(SessionsError):

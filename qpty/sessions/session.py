@@ -21,7 +21,7 @@ from qpty.core.events import MenuRequested, PermissionRequested
 from qpty.core.keys import encode_prompt
 from qpty.core.states import NotReadyError, QuestionMismatchError
 from qpty.sessions import turn_records
-from qpty.sessions.errors import QuestionGoneError, QuestionOpenError, QueueFullError
+from qpty.sessions.errors import MessageKeyError, QuestionGoneError, QuestionOpenError, QueueFullError
 from qpty.sessions.hand_typing import HandTyping
 from qpty.sessions.keyboard import Keyboard, KeyboardHold
 from qpty.sessions.lifecycle import Lifecycle
@@ -162,13 +162,16 @@ class Session:
         `key` is the sender's own name for it: a message whose key is that of one of the newest messages (as many as
         `message_keys` knows) is that message, and its turn is returned.
 
-        Raises PromptError (it can't be sent), QuestionOpenError, QueueFullError, ClosingError, SessionNotFoundError,
-        StorageFailedError (the database doesn't keep it; it will not be sent).
+        Raises PromptError (it can't be sent), MessageKeyError (the key is another message's), QuestionOpenError,
+        QueueFullError, ClosingError, SessionNotFoundError, StorageFailedError (the database doesn't keep it; it will
+        not be sent).
         """
         self._lifecycle.check_open()
         self._database.check_writing()
         encode_prompt(text)
         if key is not None and (same := self._keys.get(key)) is not None:
+            if same.text != text:
+                raise MessageKeyError(same.id)
             await self._accepted(same)
             return same
         if self.question is not None:

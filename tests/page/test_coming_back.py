@@ -109,6 +109,23 @@ async def test_connections_are_cut_again_and_again_in_the_middle_of_an_answer(se
         assert words(shown) == words(answer)
 
 
+async def test_nothing_is_doubled_in_the_middle_of_an_answer_either(serve: Serve, chromium: str) -> None:
+    async with serve() as served, chat_page(chromium, served.url) as chat:
+        await chat.visit()
+        await chat.say("slow 8")
+        answer = chat.turn("slow 8").locator(".segment")
+        for number in (2, 4, 6):
+            await expect(answer).to_contain_text(f"part {number}")
+            await chat.page.context.set_offline(True)
+            await expect(chat.page.locator("#banner")).to_be_visible()
+            await chat.page.context.set_offline(False)
+            await expect(chat.page.locator("#banner")).to_be_hidden()
+            await expect(answer).to_contain_text(f"part {number + 1}")
+            shown = await answer.evaluate("(segment) => segment.textContent")
+            assert [shown.count(f"part {part}") for part in range(1, number + 2)] == [1] * (number + 1), shown
+        await chat.answered("slow 8", "part 8")
+
+
 async def last_seq(served: Served, chat: ChatPage) -> int:
     """The number of a session's newest event."""
     found = await served.until(

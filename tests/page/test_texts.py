@@ -20,7 +20,7 @@ PAGE: Final = (WEB / "page.html").read_text(encoding="utf-8")
 
 FAMILIES: Final[dict[str, set[str]]] = {
     "state": {state.value for state in State} | {"hibernated", "waiting"},
-    "outcome": {*get_args(ToolOutcome), "running"},
+    "outcome": {*get_args(ToolOutcome), "running", "waiting"},
     "answer": set(ANSWERS),
     "answered": set(ANSWERS),
     "agent": {"q", "kiro-cli", "demo"},
@@ -39,7 +39,7 @@ SERVERS_WORDS: Final = {
     "key_required", "key_refused",
     # with facts that the server's words have: which field, which limit, which path
     "file_changed", "file_refused", "file_too_large", "invalid_message", "invalid_path", "invalid_profile",
-    "invalid_value", "message_too_long", "not_a_directory", "not_a_file", "too_many_streams",
+    "invalid_value", "key_reused", "not_a_directory", "not_a_file", "too_many_streams",
     # of what went wrong inside
     "directory_unusable", "journal_failed", "overloaded", "session_not_found", "turn_failed", "turn_not_found",
     # nobody knows more: what the agent said is shown

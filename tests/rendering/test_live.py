@@ -53,7 +53,7 @@ class Direct:
 
     rendered: int = 0
 
-    async def render(self, source: str) -> tuple[Block, ...]:
+    async def render(self, source: str, *, client: str = "") -> tuple[Block, ...]:
         self.rendered += len(source)
         return render_blocks(source)
 
@@ -175,7 +175,7 @@ class OneBlock:
 
     rendered: int = 0
 
-    async def render(self, source: str) -> tuple[Block, ...]:
+    async def render(self, source: str, *, client: str = "") -> tuple[Block, ...]:
         self.rendered += len(source)
         return (Block(0, len(source), str(len(source))),)
 
@@ -224,7 +224,7 @@ class Held:
     let: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
 
-    async def render(self, source: str) -> tuple[Block, ...]:
+    async def render(self, source: str, *, client: str = "") -> tuple[Block, ...]:
         self.started.set()
         await self.let.wait()
         if self.fails:

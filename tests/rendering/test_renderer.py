@@ -221,3 +221,17 @@ def test_what_is_no_block_is_refused(body: bytes) -> None:
 def test_a_message_that_is_too_long_is_refused() -> None:
     with pytest.raises(WorkerProtocolError):
         length_of(HEADER.pack(MAX_MESSAGE + 1))
+
+
+async def test_clients_take_turns() -> None:
+    order: list[str] = []
+
+    async def ask(renderer: Renderer, client: str, number: int) -> None:
+        await renderer.render(f"text {number}", client=client)
+        order.append(f"{client}{number}")
+
+    async with Renderer() as renderer:
+        asked = [("many", number) for number in range(5)] + [("one", 0), ("two", 0)]
+        await asyncio.gather(*(ask(renderer, client, number) for client, number in asked))
+    assert order[:4] == ["many0", "one0", "two0", "many1"]
+    assert order[4:] == ["many2", "many3", "many4"]

@@ -396,3 +396,17 @@ async def test_messages_come_in_pages(serve_demo: Serve) -> None:
         assert pages == 2
         status, page = await served.ask("GET", f"/api/v1/sessions/{session_id}/messages?after=2147483647")
         assert (status, page["messages"], page["next"]) == (200, [], None)
+
+
+async def test_a_message_with_a_key_that_was_used_is_the_same_message(serve_demo: Serve) -> None:
+    async with serve_demo() as served:
+        session_id = await served.session()
+        body = {"message": "echo once", "idempotency_key": "mine"}
+        path = f"/api/v1/sessions/{session_id}/messages"
+        answers = [await served.ask("POST", path, body) for _ in range(3)]
+        assert [status for status, _ in answers] == [202] * 3
+        assert len({answer["turn_id"] for _, answer in answers}) == 1
+        _, chat = await served.ask("POST", "/api/v1/chat", {**body, "session_id": session_id})
+        assert (chat["turn_id"], chat["text"]) == (answers[0][1]["turn_id"], "once")
+        status, refused = await served.ask("POST", path, {**body, "message": "echo another"})
+        assert (status, refused["error"]["code"]) == (409, "key_reused")

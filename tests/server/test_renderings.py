@@ -97,6 +97,8 @@ async def test_a_message_with_a_key_that_was_used_is_the_same_message(serve: Ser
                 await client.until(ends)
             late = await client.ask(type="message", text="echo once", idempotency_key="k1")
             assert late["turn_id"] == first["turn_id"]
+            refused = await client.ask(type="message", text="echo other", idempotency_key="k1")
+            assert (refused["type"], refused["error"]["code"]) == ("error", "key_reused")
             other = await client.ask(type="message", text="echo twice", idempotency_key="k2")
             await client.until(lambda event: ends(event) and event["turn_id"] == other["turn_id"])
         queued = [event for event in client.events if event["type"] == "turn.queued"]

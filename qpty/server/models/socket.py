@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from qpty.server.models.common import Body, ErrorDetail, Json, Model, Sparse, Time
 from qpty.server.models.sessions import Run  # noqa: TC001 — pydantic reads it
+from qpty.server.models.turns import IdempotencyKey  # noqa: TC001
 
 EventType = Literal[
     "session.state", "session.revived", "turn.queued", "turn.started", "turn.completed", "turn.failed", "message.delta",
@@ -30,9 +31,7 @@ class MessageFrame(Frame):
 
     type: Literal["message"]
     text: Annotated[str, Field(max_length=1 << 20)]
-    idempotency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Anything that no other message has. One of the session's newest 64 messages with the same key is the same
-    message: it isn't sent again, and the acknowledgement is that one's. Its `turn.queued` has the key."""
+    idempotency_key: IdempotencyKey | None = None
 
 
 class AnswerFrame(Frame):

@@ -12,11 +12,23 @@ from qpty.server.models.sessions import Session  # noqa: TC001 — pydantic look
 MessageText = Annotated[str, Field(validation_alias=AliasChoices("message", "text"), max_length=1 << 20)]
 
 
+IdempotencyKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        description="Anything that no other message has. One of the session's newest 64 messages with the same key and "
+        "text is the same message: it isn't sent again, and the answer is that one's. Its `turn.queued` has the key.",
+    ),
+]
+
+
 class MessageSend(Body):
     """A message to a session."""
 
     message: MessageText
     """The text; `text` is taken, too."""
+    idempotency_key: IdempotencyKey | None = None
 
 
 class Chat(MessageSend):

@@ -9,6 +9,7 @@ from qpty.core.keys import encode_prompt
 from qpty.server.errors import TurnFailedError
 from qpty.server.models import turns as shapes
 from qpty.server.operations import Call, answer
+from qpty.server.service import CLIENT
 from qpty.server.streaming import EventStream
 from qpty.server.turn_events import ENDS, QUESTIONS, turn_events
 from qpty.sessions.errors import TurnNotFoundError
@@ -56,7 +57,7 @@ async def _sent(call: Call) -> tuple[str, Turn]:
     body = await call.body(shapes.Chat)
     session_id = body.session_id
     if session_id is not None:
-        return session_id, await call.manager.send(session_id, body.message, owner=call.owner)
+        return session_id, await call.manager.send(session_id, body.message, key=body.idempotency_key, owner=call.owner)
     encode_prompt(body.message)  # what can't be sent shall not leave a session behind
     info = await call.manager.create(owner=call.owner)
     return info.id, await call.manager.send(info.id, body.message, owner=call.owner)
@@ -110,7 +111,7 @@ def _tools(turn: Turn) -> list[shapes.ToolUse]:
 async def send(call: Call) -> web.Response:
     """Take a message; the events tell what becomes of it."""
     body = await call.body(shapes.MessageSend)
-    turn = await call.manager.send(call.session_id, body.message, owner=call.owner)
+    turn = await call.manager.send(call.session_id, body.message, key=body.idempotency_key, owner=call.owner)
     return answer(shapes.MessageAccepted(session_id=call.session_id, turn_id=turn.id, seq=turn.seq), 202)
 
 
@@ -194,5 +195,5 @@ async def choose(call: Call) -> web.Response:
 async def markdown(call: Call) -> web.Response:
     """Render a text as answers are rendered."""
     body = await call.body(shapes.Markdown)
-    blocks = await call.service.renderer.render(body.text)
+    blocks = await call.service.renderer.render(body.text, client=call.request[CLIENT])
     return answer(shapes.RenderedMarkdown(blocks=[block.html for block in blocks]))

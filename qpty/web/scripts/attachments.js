@@ -7,6 +7,8 @@ import { visible } from "./visible_text.js";
 
 const MOST = 20;
 const MOST_TRIES = 50;
+/** Bytes of a name before its ending: a file system takes 255 for all of it. */
+const LONGEST_STEM = 180;
 /** Bytes of an image that is shown small beside its name. */
 const THUMBNAIL = 20e6;
 
@@ -48,13 +50,14 @@ export class Attachments {
     const entries = [...this.#entries.values()];
     if (!entries.length) return [];
     const session = await this.#sessionId();
-    const names = [];
-    for (const entry of entries) {
-      entry.name ??= await upload(session, entry.file);
-      names.push(entry.name);
+    for (const made of this.#list.querySelectorAll("button")) made.disabled = true;
+    try {
+      for (const entry of entries) entry.name ??= await upload(session, entry.file);
+    } finally {
+      for (const made of this.#list.querySelectorAll("button")) made.disabled = false;
     }
     this.close();
-    return names;
+    return entries.map(({ name }) => name);
   }
 
   close() {
@@ -96,8 +99,11 @@ async function upload(session, file) {
   throw new ApiError({ code: "name_taken", message: `${given} and ${MOST_TRIES} names like it are taken` });
 }
 
-/** A name that is one, with nothing in it that a path or a prompt could stumble over. */
+/** A name that is one, with nothing in it that a path or a prompt could stumble over, and short enough for any disk. */
 function named(file) {
-  const name = file.name.replace(/[\p{C}\\/`"'<>|*?:]/gu, "").trim().replace(/^[.\-~]+/, "").slice(-120);
-  return name || "file";
+  const name = file.name.replace(/[\p{C}\\/`"'<>|*?:]/gu, "").replace(/^[\s.~-]+|[\s.]+$/g, "");
+  const [, stem, end] = /^(.*?)(\.[^.]{1,16})?$/su.exec(name);
+  const characters = [...stem];
+  while (new TextEncoder().encode(characters.join("")).length > LONGEST_STEM) characters.pop();
+  return characters.join("").trim() + (end ?? "") || "file";
 }

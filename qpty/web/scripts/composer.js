@@ -1,13 +1,17 @@
 // Where a person writes: a field that grows, files that come along, and the button that stops a turn.
 
+import { toast } from "./announcements.js";
 import { Attachments } from "./attachments.js";
 import { h, iconButton } from "./dom.js";
+import { checkLength } from "./outbox.js";
+import { keep, kept } from "./tab_storage.js";
 import { text } from "./texts.js";
 
 const TALLEST = 240;
 
 /**
- * Events: "send" (detail: {text}: the message with its attachments named), "stop".
+ * Event: "stop". `send(text)`: send a message, which names its attachments; it may come after `close()`, when the upload
+ * of these took longer.
  *
  * `sessionId()`: resolves to the session that files go to; it may make one. `draft`: the name under which what is
  * written here is kept for this tab. `asked()`: earlier messages, oldest first, for the arrow keys.
@@ -23,24 +27,32 @@ export class Composer extends EventTarget {
   #asked;
   #recalled = 0;
   #busy = false;
+  #closed = false;
+  #ended = false;
+  #runs = false;
+  #asks = false;
+  #give;
+  #attach;
 
-  constructor({ place, sessionId, draft, asked }) {
+  constructor({ place, sessionId, draft, asked, send }) {
     super();
+    this.#give = send;
     this.#draft = `qpty.draft.${draft}`;
     this.#asked = asked;
     this.#attachments = new Attachments({ sessionId });
     this.#send = iconButton("send", text("send"), () => this.#submit(), { class: "icon send" });
     this.#stop = iconButton("stop", text("stop"), () => this.dispatchEvent(new Event("stop")), { class: "icon stop", hidden: true });
     const chooser = h("input", { type: "file", multiple: true, hidden: true, "aria-label": text("attach"), on: { change: () => this.#chosen(chooser) } });
+    this.#attach = iconButton("attach", text("attach"), () => chooser.click());
     this.element = h("form", { class: "composer", on: { submit: (event) => { event.preventDefault(); this.#submit(); } } },
       this.#problem, this.#attachments.element,
       h("div", { class: "composer-box" },
-        iconButton("attach", text("attach"), () => chooser.click()), chooser, this.#field, this.#stop, this.#send),
+        this.#attach, chooser, this.#field, this.#stop, this.#send),
       this.#hint);
     this.#field.addEventListener("keydown", (event) => this.#key(event));
     this.#field.addEventListener("input", () => this.#changed());
     this.#field.addEventListener("paste", (event) => this.#pasted(event));
-    this.#field.value = sessionStorage.getItem(this.#draft) ?? "";
+    this.#field.value = kept(this.#draft) ?? "";
     place.replaceChildren(this.element);
     this.#changed();
   }
@@ -62,8 +74,9 @@ export class Composer extends EventTarget {
   /** Whether there is something to stop, and what keeps a message from being sent, if anything does. */
   show({ running, asks }) {
     this.#stop.hidden = !running;
-    this.#send.disabled = asks;
-    this.#hint.textContent = text(asks ? "answer_first" : running ? "composer_hint_running" : "composer_hint");
+    this.#send.disabled = asks || this.#ended;
+    [this.#runs, this.#asks] = [running, asks];
+    if (!this.#busy) this.#showHint();
   }
 
   /** Say what went wrong with a message; goes away with the next word. */
@@ -73,12 +86,33 @@ export class Composer extends EventTarget {
 
   /** Attach files that were dropped somewhere on the page. */
   attach(files) {
+    if (this.#busy || this.#field.disabled) return; // the field says why
     this.#attachments.add(files);
     this.focus();
   }
 
+  /** The session is gone: nothing can be sent any more, and what is written can still be copied. */
+  end(words) {
+    this.text = words;
+    this.#field.readOnly = true;
+    this.#send.disabled = this.#attach.disabled = true;
+    this.#ended = true;
+  }
+
+  /** A message can't be sent: give it back, here or to whoever opens the session next. */
+  giveBack(words, error) {
+    if (this.#closed) {
+      toast(error.message, { bad: true });
+      return;
+    }
+    this.text = [words, this.text].filter(Boolean).join("\n\n");
+    this.refuse(error.message);
+  }
+
   close() {
-    this.#attachments.close();
+    this.#closed = true;
+    if (this.#busy) keep(this.#draft, null); // it is on its way, and will be sent
+    else this.#attachments.close();
     this.element.remove();
   }
 
@@ -86,17 +120,34 @@ export class Composer extends EventTarget {
     if (this.#busy || this.#send.disabled) return;
     const words = this.text.trim();
     if (words === "" && this.#attachments.empty) return;
-    this.#busy = true;
+    this.#work(true);
     try {
-      const names = await this.#attachments.take();
-      this.dispatchEvent(new CustomEvent("send", { detail: { text: withNames(words, names) } }));
-      this.text = "";
+      checkLength(words);
+      const message = withNames(words, await this.#attachments.take());
+      if (!this.#closed) this.text = "";
       this.#recalled = 0;
+      this.#give(message);
     } catch (error) {
-      this.refuse(error.message);
+      if (this.#closed) keep(this.#draft, words);
+      this.giveBack("", error);
     } finally {
-      this.#busy = false;
+      this.#work(false);
     }
+  }
+
+  /** While files are uploaded nothing is changed: what is shown is what will be sent. */
+  #work(yes) {
+    this.#busy = yes;
+    const uploads = yes && !this.#attachments.empty;
+    this.#field.readOnly = uploads || this.#ended;
+    this.#attach.disabled = uploads || this.#ended;
+    this.element.setAttribute("aria-busy", String(uploads));
+    if (uploads) this.#hint.textContent = text("uploading_files");
+    else this.#showHint();
+  }
+
+  #showHint() {
+    this.#hint.textContent = text(this.#asks ? "answer_first" : this.#runs ? "composer_hint_running" : "composer_hint");
   }
 
   #key(event) {
@@ -124,7 +175,7 @@ export class Composer extends EventTarget {
 
   #changed() {
     this.#problem.textContent = "";
-    sessionStorage.setItem(this.#draft, this.text);
+    if (!this.#closed) keep(this.#draft, this.text);
     this.#field.style.height = "auto";
     this.#field.style.height = `${Math.min(TALLEST, this.#field.scrollHeight)}px`;
   }

@@ -17,6 +17,7 @@ const SILENCE = 20_000;
 const REST = 25_000;
 
 const DELETED = 4004;
+const TOO_LARGE = 1009;
 
 /**
  * Events: "state" (detail: {state, retryAt}), and one of each frame's type ("hello", "turn.started", "rendered",
@@ -130,7 +131,8 @@ export class Connection extends EventTarget {
     clearTimeout(this.#quiet);
     clearTimeout(this.#rest);
     this.#quiet = null;
-    for (const { reject } of this.#waiting.values()) reject(ApiError.offline());
+    const why = code === TOO_LARGE ? new ApiError({ code: "message_too_long", message: "the frame was too large" }) : ApiError.offline();
+    for (const { reject } of this.#waiting.values()) reject(why);
     this.#waiting.clear();
     if (this.state === "ended") return;
     if (code === DELETED) this.#gone();

@@ -56,6 +56,7 @@ export class Conversation extends EventTarget {
 
   /** The frame by which the journal is followed, from where this stands. */
   follow() {
+    for (const [turn, segment] of this.#position.restart()) this.#turns.get(turn)?.restart(segment);
     return { type: "follow", after: this.#position.after, compact: true, rendered: true };
   }
 

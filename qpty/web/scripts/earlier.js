@@ -122,12 +122,15 @@ export class Earlier {
       }
       if (turn.addMessage(message)) answered.push(turn.segments[0]);
     }
+    const last = first?.previousElementSibling;
+    if (last) last.style.contentVisibility = "visible"; // the reader sees its end: its height mustn't be a guess
     this.#raw.push(...answered.reverse()); // the newest first: it is what the reader sees
   }
 
   /** Change something above what the reader looks at, which stays where it is. */
   #inPlace(change) {
-    const mark = this.#turns.firstElementChild ?? this.element.nextElementSibling;
+    const turn = this.#turns.firstElementChild ?? this.element.nextElementSibling;
+    const mark = turn?.querySelector(".answer") ?? turn; // its message may come with this page
     const top = mark?.getBoundingClientRect().top;
     change();
     if (mark) this.#scroller.scrollTop += mark.getBoundingClientRect().top - top;

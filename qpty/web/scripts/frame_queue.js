@@ -1,6 +1,7 @@
 // Work on the page, cut into frames: the person's typing and scrolling come first.
 
 const BUDGET = 8;
+const HEAVY = 20_000;
 const HIDDEN_PAUSE = 100;
 
 /** Jobs in order; in each frame as many as fit into some milliseconds. */
@@ -14,9 +15,9 @@ export class FrameQueue {
     document.addEventListener("visibilitychange", () => this.#schedule(), { signal: this.#closed.signal });
   }
 
-  /** Do `job` soon. */
-  add(job) {
-    this.#jobs.push(job);
+  /** Do `job` soon. `weight`: characters of HTML that the browser has to lay out after it, in the same frame. */
+  add(job, weight = 0) {
+    this.#jobs.push({ job, weight });
     if (this.#frame === null && this.#timer === null) this.#schedule();
   }
 
@@ -38,9 +39,12 @@ export class FrameQueue {
 
   #run() {
     const end = performance.now() + BUDGET;
-    let done = 0;
+    let [done, weight] = [0, 0];
     try {
-      while (done < this.#jobs.length && performance.now() < end) this.#jobs[done++]();
+      while (done < this.#jobs.length && weight < HEAVY && performance.now() < end) {
+        weight += this.#jobs[done].weight;
+        this.#jobs[done++].job();
+      }
     } finally {
       this.#jobs.splice(0, Math.max(done, 1)); // a job that throws isn't done again
       this.#schedule();

@@ -7,21 +7,29 @@ export class JournalPosition {
   #lastSeq = 0;
   #unrendered = new Map();
   #completed = new Set();
+  #restarted = new Map(); // a segment whose text is told again → the number up to which it was
 
   /** Note an event; false if it was seen before. */
   take(event) {
     if (event.type === "journal.reset") {
       this.#unrendered.clear();
       this.#completed.clear();
+      this.#restarted.clear();
       this.#lastSeq = event.first_seq - 1;
       return true;
     }
-    if (event.seq <= this.#lastSeq) return false;
-    this.#lastSeq = event.seq;
     const key = `${event.turn_id} ${event.segment}`;
+    if (event.type === "message.delta" && this.#restarted.has(key)) {
+      if (event.seq <= this.#restarted.get(key)) return false;
+      this.#restarted.set(key, event.seq);
+    } else if (event.seq <= this.#lastSeq) {
+      return false;
+    }
+    this.#lastSeq = Math.max(this.#lastSeq, event.seq);
     switch (event.type) {
       case "message.completed":
         this.#completed.add(key);
+        this.#restarted.delete(key);
       // falls through
       case "message.delta":
         if (!this.#unrendered.has(key)) this.#unrendered.set(key, event.seq);
@@ -38,8 +46,20 @@ export class JournalPosition {
   /** What a turn left incomplete never will be complete. */
   #forget(turn) {
     for (const key of this.#unrendered.keys()) {
-      if (key.startsWith(`${turn} `) && !this.#completed.has(key)) this.#unrendered.delete(key);
+      if (!key.startsWith(`${turn} `) || this.#completed.has(key)) continue;
+      this.#unrendered.delete(key);
+      this.#restarted.delete(key);
     }
+  }
+
+  /**
+   * The journal is followed anew, from `after` on: the text of segments that aren't complete is told again, joined
+   * perhaps with what is new. Returns these segments, as `[turn, number]`: their text begins anew.
+   */
+  restart() {
+    const open = [...this.#unrendered].filter(([key]) => !this.#completed.has(key));
+    this.#restarted = new Map(open.map(([key, seq]) => [key, seq - 1]));
+    return open.map(([key]) => key.split(" ")).map(([turn, number]) => [turn, Number(number)]);
   }
 
   /** Note that a segment came rendered to its end. */

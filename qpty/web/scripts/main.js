@@ -2,7 +2,8 @@
 
 import { toast } from "./announcements.js";
 import { ApiError, request } from "./api.js";
-import { byId, h, icon } from "./dom.js";
+import { button, byId, h, icon } from "./dom.js";
+import { takeFirst } from "./outbox.js";
 import { language, switchLanguage, switchTheme, theme } from "./preferences.js";
 import { addressOf, Router } from "./router.js";
 import { SessionList } from "./session_list.js";
@@ -12,6 +13,9 @@ import { text, translate } from "./texts.js";
 
 const NARROW = matchMedia("(max-width: 860px)");
 const MIDDLE = matchMedia("(max-width: 1180px)");
+
+/** Milliseconds until a session that couldn't be opened is tried again. */
+const RETRY = 5000;
 
 let page = null;
 
@@ -34,18 +38,25 @@ function openDrawer(yes) {
   byId("scrim").hidden = !(drawer && yes);
   byId("sidebar").inert = drawer && !yes;
   byId("main").inert = drawer && yes;
+  byId("skip").hidden = drawer && yes; // it leads to what can't be reached now
   byId("sidebar-open").setAttribute("aria-expanded", String(drawer && yes));
   if (drawer && yes) byId("sidebar-close").focus();
 }
 
 for (const query of [NARROW, MIDDLE]) query.addEventListener("change", layOut);
 byId("sidebar-open").addEventListener("click", () => openDrawer(true));
-for (const id of ["sidebar-close", "scrim"]) {
-  byId(id).addEventListener("click", () => {
-    openDrawer(false);
-    byId("sidebar-open").focus();
-  });
+function closeDrawer() {
+  openDrawer(false);
+  byId("sidebar-open").focus();
 }
+
+for (const id of ["sidebar-close", "scrim"]) byId(id).addEventListener("click", closeDrawer);
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented || !byId("layout").classList.contains("drawer-open")) return;
+  if (document.querySelector("dialog[open], [popover]:popover-open")) return;
+  event.preventDefault(); // it doesn't stop the turn that runs
+  closeDrawer();
+});
 
 // -- what this browser prefers
 
@@ -81,6 +92,7 @@ async function show(route) {
     layOut();
     return;
   }
+  openDrawer(false);
   page?.close();
   byId("waiting").replaceChildren();
   list.current(sessionId);
@@ -106,14 +118,24 @@ async function openSession(opened, view) {
     if (opened !== page) return; // it was left while it was looked up
     if (!(error instanceof ApiError)) throw error;
     if (error.code === "session_not_found") notFound();
-    else byId("conversation").replaceChildren(h("p", { class: "problem", text: error.message }));
+    else again(opened, view, error);
     return;
   }
-  const first = sessionStorage.getItem(`qpty.first.${opened.sessionId}`);
-  if (first !== null) {
-    sessionStorage.removeItem(`qpty.first.${opened.sessionId}`);
-    opened.send(first);
-  }
+  const first = takeFirst(opened.sessionId);
+  if (first !== null) opened.send(first);
+}
+
+/** Say why a session can't be opened now, and try again: by itself, and when the person wants to. */
+function again(opened, view, error) {
+  const retry = () => {
+    clearTimeout(timer);
+    removeEventListener("online", retry);
+    if (opened === page) openSession(opened, view);
+  };
+  const timer = setTimeout(retry, RETRY);
+  addEventListener("online", retry);
+  byId("conversation").replaceChildren(h("section", { class: "welcome" },
+    h("p", { class: "problem", role: "alert", text: error.message }), button(text("open_again"), retry, { icon: "refresh" })));
 }
 
 function notFound() {

@@ -1,7 +1,42 @@
 // Messages on their way. Each has a key of its own, by which the server knows it again: so one whose acknowledgement
 // was lost is sent once more, and typed once.
 
+import { ApiError, request, sessionUrl } from "./api.js";
+import { keep, kept } from "./tab_storage.js";
+
 const KEPT = "qpty.outbox.";
+const FIRST = "qpty.first.";
+
+/** Raise what the server would say of a message that is longer than it takes: so long a frame ends the connection. */
+export function checkLength(text) {
+  const limit = Number(document.body.dataset.maxMessage);
+  if (new TextEncoder().encode(text).length > limit) {
+    throw new ApiError({ code: "message_too_long", message: `a message has at most ${limit} bytes` });
+  }
+}
+
+/** Have a message sent when its session is opened next. */
+export function sendFirst(sessionId, text) {
+  if (!keep(FIRST + sessionId, text)) return sendUnseen(sessionId, text);
+  return Promise.resolve();
+}
+
+/** Take the message that waits for its session to be opened; null if there is none. */
+export function takeFirst(sessionId) {
+  const text = kept(FIRST + sessionId);
+  keep(FIRST + sessionId, null);
+  return text;
+}
+
+/** Send a message to a session that isn't shown. Throws ApiError; then it is sent when the session is opened next. */
+export async function sendUnseen(sessionId, text) {
+  try {
+    await request("POST", sessionUrl(sessionId, "messages"), { json: { message: text, idempotency_key: newKey() } });
+  } catch (error) {
+    keep(FIRST + sessionId, text);
+    throw error;
+  }
+}
 
 /** Events: "changed"; "refused" (detail: {text, error}): the server won't take it; the text goes back to the person. */
 export class Outbox extends EventTarget {
@@ -15,7 +50,7 @@ export class Outbox extends EventTarget {
     super();
     this.#connection = connection;
     this.#name = KEPT + connection.session;
-    this.#waiting = JSON.parse(sessionStorage.getItem(this.#name) ?? "[]");
+    this.#waiting = JSON.parse(kept(this.#name) ?? "[]");
   }
 
   /** Texts that the server hasn't acknowledged yet. */
@@ -39,6 +74,15 @@ export class Outbox extends EventTarget {
   /** The connection was lost: what is in the journal has to be seen first. */
   unready() {
     this.#ready = false;
+  }
+
+  /** Give up: the session is gone. The texts that weren't sent. */
+  end() {
+    const texts = this.waiting;
+    this.#ready = false;
+    this.#waiting = [];
+    this.#keep();
+    return texts;
   }
 
   /** Send what waits, if it may be sent. */
@@ -71,8 +115,7 @@ export class Outbox extends EventTarget {
   }
 
   #keep() {
-    if (this.#waiting.length) sessionStorage.setItem(this.#name, JSON.stringify(this.#waiting));
-    else sessionStorage.removeItem(this.#name);
+    keep(this.#name, this.#waiting.length ? JSON.stringify(this.#waiting) : null);
     this.dispatchEvent(new Event("changed"));
   }
 }

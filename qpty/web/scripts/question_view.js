@@ -66,6 +66,17 @@ export class PermissionView extends QuestionView {
     for (const [answer, kind] of ANSWERS) {
       this.add(button(text(`answer_${answer}`), () => this.send({ type: "answer", request_id: id, answer }), { kind, data: { answer } }));
     }
+    this.element.addEventListener("click", () => this.#checkRead());
+    this.#checkRead();
+  }
+
+  /** What wasn't shown can't be allowed. */
+  #checkRead() {
+    const unread = this.element.querySelector(".unread") !== null;
+    for (const made of this.element.querySelectorAll("[data-answer=allow], [data-answer=always]")) {
+      made.disabled = unread;
+      made.title = unread ? text("read_first") : "";
+    }
   }
 
   answered({ answer }) {

@@ -1,12 +1,12 @@
 // Addresses of the page: `/`, `/sessions/{id}`, `/sessions/{id}/files`, `/sessions/{id}/terminal`.
 
-const SESSION = /^\/sessions\/([^/]+)(?:\/(files|terminal))?$/;
+const SESSION = /^\/sessions\/([0-9a-f-]{1,64})(?:\/(files|terminal))?$/;
 
 /** What an address asks for: `{sessionId, view}`, both null on the first page; null for an address that is none. */
 export function parse(path) {
   if (path === "/") return { sessionId: null, view: null };
   const found = SESSION.exec(path);
-  return found && { sessionId: decodeURIComponent(found[1]), view: found[2] ?? null };
+  return found && { sessionId: found[1], view: found[2] ?? null };
 }
 
 /** The address of a session, with a view beside it or none. */

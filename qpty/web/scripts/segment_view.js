@@ -37,6 +37,12 @@ export class SegmentView {
     this.#paintTail();
   }
 
+  /** The text comes again from its beginning. What was rendered of it stays until it is rendered again. */
+  restart() {
+    this.#text = "";
+    this.#paintTail();
+  }
+
   /** The whole text is known: what the CLI's own record has, if it could be read. */
   complete(whole) {
     if (!whole.startsWith(this.#text.slice(0, this.#upto))) this.#upto = Math.min(this.#upto, whole.length);
@@ -46,7 +52,7 @@ export class SegmentView {
 
   /** The blocks from `first` on are these; they cover the text up to `upto`. */
   patch({ first, blocks, upto }) {
-    blocks.forEach((html, index) => this.#queue.add(() => this.#place(first + index, html)));
+    blocks.forEach((html, index) => this.#queue.add(() => this.#place(first + index, html), html.length));
     this.#queue.add(() => {
       for (const { element } of this.#blocks.splice(first + blocks.length)) element.remove();
       this.#upto = upto;
@@ -64,7 +70,6 @@ export class SegmentView {
     this.#blocks[index] = { html, element };
     if (before) before.element.replaceWith(element);
     else this.#tail.before(element);
-    void element.offsetHeight; // laid out now, so that the queue sees what it cost
   }
 
   #paintTail() {

@@ -6,7 +6,7 @@ import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { Conversation } from "./conversation.js";
 import { byId, h } from "./dom.js";
-import { Outbox } from "./outbox.js";
+import { Outbox, sendFirst, sendUnseen } from "./outbox.js";
 import { Panel } from "./panel.js";
 import { addressOf } from "./router.js";
 import { stateText, toneOf } from "./session_state.js";
@@ -70,6 +70,7 @@ export class SessionPage {
       sessionId: async () => this.#id,
       draft: this.#id,
       asked: () => this.#conversation.asked,
+      send: (words) => this.#send(words),
     });
     this.#panel = new Panel({
       sessionId: this.#id,
@@ -102,6 +103,20 @@ export class SessionPage {
   send(words) {
     this.#outbox.send(words);
     this.#conversation.toEnd();
+  }
+
+  /** What was written is to be sent, here or, if the person went elsewhere while files were uploaded, unseen. */
+  async #send(words) {
+    if (!this.#closed) {
+      this.send(words);
+      return;
+    }
+    try {
+      await sendUnseen(this.#id, words);
+      this.#changed();
+    } catch (error) {
+      this.#composer.giveBack(words, error);
+    }
   }
 
   /** Attach files that were dropped on the page. */
@@ -141,7 +156,6 @@ export class SessionPage {
     on(this.#conversation, "asked", (event) => this.#asked(event));
     on(this.#outbox, "changed", () => this.#paintWaiting());
     on(this.#outbox, "refused", ({ text: words, error }) => this.#refused(words, error));
-    on(this.#composer, "send", ({ text: words }) => this.send(words));
     on(this.#composer, "stop", () => this.stop());
     document.addEventListener("keydown", (event) => this.#key(event), { signal });
     this.#paintWaiting();
@@ -205,9 +219,13 @@ export class SessionPage {
   async #branch(turnId, words) {
     const json = { before_turn_id: turnId, copy_files: true };
     const { session_id: id } = await request("POST", sessionUrl(this.#id, "fork"), { json });
-    sessionStorage.setItem(`qpty.first.${id}`, words);
+    if (this.#closed) {
+      await sendUnseen(id, words);
+    } else {
+      await sendFirst(id, words);
+      this.#navigate(addressOf(id));
+    }
     this.#changed();
-    this.#navigate(addressOf(id));
   }
 
   #openFile(path) {
@@ -218,6 +236,7 @@ export class SessionPage {
   #gone() {
     byId("banner").hidden = false;
     byId("banner").textContent = text("session_gone");
+    this.#composer.end([...this.#outbox.end(), this.#composer.text].filter(Boolean).join("\n\n"));
     this.#changed();
   }
 

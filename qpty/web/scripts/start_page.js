@@ -3,6 +3,7 @@
 import { request } from "./api.js";
 import { Composer } from "./composer.js";
 import { byId, h } from "./dom.js";
+import { sendFirst, sendUnseen } from "./outbox.js";
 import { addressOf } from "./router.js";
 import { text } from "./texts.js";
 
@@ -11,6 +12,7 @@ export class StartPage {
   #changed;
   #composer;
   #session = null;
+  #closed = false;
 
   constructor({ navigate, changed }) {
     this.#navigate = navigate;
@@ -25,8 +27,7 @@ export class StartPage {
       h("h2", { text: text("welcome") }),
       h("p", { class: "muted", text: text("welcome_more") }),
       demo && h("p", { class: "remark", text: text("welcome_demo") })));
-    this.#composer = new Composer({ place: byId("composer"), sessionId: () => this.#make(), draft: "new", asked: () => [] });
-    this.#composer.addEventListener("send", ({ detail }) => this.#send(detail.text));
+    this.#composer = new Composer({ place: byId("composer"), sessionId: () => this.#make(), draft: "new", asked: () => [], send: (words) => this.#send(words) });
     this.#composer.focus();
   }
 
@@ -35,6 +36,7 @@ export class StartPage {
   }
 
   close() {
+    this.#closed = true;
     this.#composer.close();
     byId("conversation").replaceChildren();
   }
@@ -49,12 +51,16 @@ export class StartPage {
   async #send(words) {
     try {
       const id = await this.#make();
-      sessionStorage.setItem(`qpty.first.${id}`, words);
+      if (this.#closed) { // the person went elsewhere meanwhile, and isn't called back
+        await sendUnseen(id, words);
+        this.#changed();
+        return;
+      }
+      await sendFirst(id, words);
       this.#changed();
       this.#navigate(addressOf(id));
     } catch (error) {
-      this.#composer.text = words;
-      this.#composer.refuse(error.message);
+      this.#composer.giveBack(words, error);
     }
   }
 }

@@ -78,7 +78,7 @@ export class ToolCard {
     this.#room += room;
     const next = this.#printed.slice(this.#shown, this.#room);
     if (next) {
-      this.#output.append(...visible(next));
+      for (const node of visible(next)) this.#output.append(node); // they may be too many for one call
       this.#shown += next.length;
     }
     this.#output.hidden = this.#printed === "";
@@ -94,12 +94,25 @@ export function argumentFacts(name, given) {
   return Object.entries(given).map(([key, value]) => {
     const shown = typeof value === "string" ? value : JSON.stringify(value, null, 2);
     const long = shown.includes("\n") || shown.length > 60 || key === "command";
-    const box = h(long ? "pre" : "code", { class: "argument", dir: "ltr" }, visible(shown));
+    const box = h(long ? "pre" : "code", { class: "argument", dir: "ltr" }, visible(shown.slice(0, OUTPUT_SHOWN)));
     if (!long) return fact(null, box, key);
     box.tabIndex = 0;
     box.setAttribute("aria-label", key);
-    return fact(null, h("div", { class: "argument-box" }, box, copyButton(() => shown)), key);
+    return fact(null, h("div", { class: "argument-box" }, box, copyButton(() => shown), rest(box, shown)), key);
   });
+}
+
+/** A button for what of an argument isn't shown, null if all is. It says how much that is. */
+function rest(box, shown) {
+  let room = OUTPUT_SHOWN;
+  const label = () => text("more_output", { count: shown.length - room });
+  if (shown.length <= room) return null;
+  const more = h("button", { type: "button", class: "button unread", text: label(), on: { click: () => {
+    for (const node of visible(shown.slice(room, room += 10 * OUTPUT_SHOWN))) box.append(node); // too many for one call
+    if (room >= shown.length) more.remove();
+    else more.textContent = label();
+  } } });
+  return more;
 }
 
 function fact(key, node, label = key && text(key)) {

@@ -114,6 +114,11 @@ export class TurnView {
     this.#working.hidden = this.status !== "running" || this.question !== null;
   }
 
+  /** The text of a segment is told again from its beginning. */
+  restart(number) {
+    this.#segments.get(number)?.restart();
+  }
+
   /** The server rendered a part of a segment. */
   rendered(frame) {
     this.#segment(frame.segment).patch(frame);
@@ -173,7 +178,8 @@ export class TurnView {
   #paintMessage(words) {
     const shown = h("div", { class: "message-text", dir: "auto" }, visible(words.slice(0, MESSAGE_SHOWN)));
     const rest = words.length > MESSAGE_SHOWN && button(text("show_all"), () => {
-      shown.replaceChildren(...visible(words));
+      shown.replaceChildren();
+      for (const node of visible(words)) shown.append(node); // they may be too many for one call
       rest.remove();
     });
     this.#message.hidden = false;
