@@ -1,6 +1,7 @@
 // Work on the page, cut into frames: the person's typing and scrolling come first.
 
 const BUDGET = 8;
+const FRAME = 16;
 const HEAVY = 20_000;
 const HIDDEN_PAUSE = 100;
 
@@ -9,6 +10,8 @@ export class FrameQueue {
   #jobs = [];
   #frame = null;
   #timer = null;
+  #soon = false;
+  #ran = 0;
   #closed = new AbortController();
 
   constructor() {
@@ -18,7 +21,13 @@ export class FrameQueue {
   /** Do `job` soon. `weight`: characters of HTML that the browser has to lay out after it, in the same frame. */
   add(job, weight = 0) {
     this.#jobs.push({ job, weight });
-    if (this.#frame === null && this.#timer === null) this.#schedule();
+    if (this.#frame !== null || this.#timer !== null || this.#soon) return;
+    if (document.hidden || performance.now() - this.#ran < FRAME) {
+      this.#schedule();
+    } else { // it rested: what comes now is in the very next picture
+      this.#soon = true;
+      queueMicrotask(() => this.#run());
+    }
   }
 
   close() {
@@ -38,6 +47,8 @@ export class FrameQueue {
   }
 
   #run() {
+    this.#soon = false;
+    this.#ran = performance.now();
     const end = performance.now() + BUDGET;
     let [done, weight] = [0, 0];
     try {
