@@ -17,7 +17,7 @@ from aiohttp import web
 from qpty.core.keys import MAX_PROMPT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
     from qpty.server.models.service import Agent
@@ -70,12 +70,17 @@ class Asset:
 def assets() -> Mapping[str, Asset]:
     """Return every file that a page needs, by its name in `/assets/`. Blocks for the first call."""
     found = {name: _asset(files(package).joinpath(file), name) for name, (package, file) in ELSEWHERE.items()}
-    for directory in ("", "styles", "scripts"):
-        for file in files("qpty.web").joinpath(directory).iterdir():
-            name = f"{directory}/{file.name}".lstrip("/")
-            if PurePosixPath(name).suffix in MEDIA_TYPES:
-                found[name] = _asset(file, name)
+    found.update((name, _asset(file, name)) for name, file in _below(files("qpty.web"), ""))
     return found
+
+
+def _below(directory: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in directory.iterdir():
+        name = f"{path}{entry.name}"
+        if entry.is_dir():
+            yield from _below(entry, f"{name}/")
+        elif PurePosixPath(name).suffix in MEDIA_TYPES:
+            yield name, entry
 
 
 def _asset(file: Traversable, name: str) -> Asset:

@@ -15,7 +15,8 @@ from qpty.core.states import ANSWERS, State
 from qpty.server.statuses import FAILURES, HTTP_CODES, OTHERS, RULES
 
 WEB: Final = Path(qpty.web.__file__).parent
-SCRIPTS: Final = {path.stem: path.read_text(encoding="utf-8") for path in sorted((WEB / "scripts").glob("*.js"))}
+PATHS: Final = {path.stem: path for path in sorted((WEB / "scripts").rglob("*.js"))}
+SCRIPTS: Final = {name: path.read_text(encoding="utf-8") for name, path in PATHS.items()}
 PAGE: Final = (WEB / "page.html").read_text(encoding="utf-8")
 
 FAMILIES: Final[dict[str, set[str]]] = {
@@ -186,12 +187,20 @@ def test_nothing_comes_from_elsewhere() -> None:
         assert re.findall(r"\b(?:https?|wss?|ftp):/?/|(?:src|href|url|from|import)[=(\s]+[\"']?//", content) == [], path
 
 
+def test_rooms_know_what_is_common_and_nothing_of_each_other() -> None:
+    for name, script in SCRIPTS.items():
+        here = PATHS[name].parent.name
+        rooms = {Path(source).parent.name or "." for source in re.findall(r' from "(.*?)";', script)}
+        if here != "scripts":
+            assert rooms <= ({".", ".."} if here == "common" else {".", "..", "common"}), f"{here}/{name}: {rooms}"
+
+
 def test_every_import_is_there() -> None:
     for name, script in SCRIPTS.items():
         for what, source in re.findall(r"^(?:import|export) (.*?) ?from \"(.*?)\";", script, re.MULTILINE | re.DOTALL):
-            assert source.startswith("./"), f"{name}: {source}"
-            module = source.removeprefix("./").removesuffix(".js")
-            assert module in SCRIPTS, f"{name}: {source}"
+            assert source.startswith(("./", "../")), f"{name}: {source}"
+            module = Path(source).stem
+            assert PATHS.get(module) == (PATHS[name].parent / source).resolve(), f"{name}: {source}"
             for item in re.findall(r"[\w$]+(?: as [\w$]+)?", what):
                 wanted = re.escape(item.partition(" as ")[0])
                 exported = rf"^export (?:async )?(?:function\*?|class|const|let) {wanted}\b"

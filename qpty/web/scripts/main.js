@@ -1,15 +1,15 @@
 // The start: puts the parts of the page together, and shows what the address asks for.
 
-import { toast } from "./announcements.js";
-import { ApiError, request } from "./api.js";
-import { button, byId, h, icon } from "./dom.js";
-import { takeFirst } from "./outbox.js";
-import { language, switchLanguage, switchTheme, theme } from "./preferences.js";
-import { addressOf, Router } from "./router.js";
-import { SessionList } from "./session_list.js";
+import { toast } from "./common/announcements.js";
+import { ApiError, request } from "./common/api.js";
+import { button, byId, h, icon } from "./common/dom.js";
+import { takeFirst } from "./chat/outbox.js";
+import { language, switchLanguage, switchTheme, theme } from "./common/preferences.js";
+import { addressOf, Router } from "./common/router.js";
+import { SessionList } from "./sessions/session_list.js";
 import { SessionPage } from "./session_page.js";
 import { StartPage } from "./start_page.js";
-import { text, translate } from "./texts.js";
+import { text, translate } from "./common/texts.js";
 
 const NARROW = matchMedia("(max-width: 860px)");
 const MIDDLE = matchMedia("(max-width: 1180px)");

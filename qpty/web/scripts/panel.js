@@ -1,9 +1,9 @@
 // The panel beside a conversation: a session's files, or its terminal.
 
-import { byId } from "./dom.js";
-import { FilesView } from "./files_view.js";
-import { TerminalView } from "./terminal_view.js";
-import { text } from "./texts.js";
+import { byId } from "./common/dom.js";
+import { FilesView } from "./files/files_view.js";
+import { TerminalView } from "./terminal/terminal_view.js";
+import { text } from "./common/texts.js";
 
 const VIEWS = { files: FilesView, terminal: TerminalView };
 

@@ -1,17 +1,17 @@
 // One open session: its connection, its conversation, what is written to it, and the panel beside it.
 
-import { toast } from "./announcements.js";
-import { request, sessionUrl } from "./api.js";
-import { Composer } from "./composer.js";
-import { Connection } from "./connection.js";
-import { Conversation } from "./conversation.js";
-import { byId, h } from "./dom.js";
-import { Outbox, sendFirst, sendUnseen } from "./outbox.js";
+import { toast } from "./common/announcements.js";
+import { request, sessionUrl } from "./common/api.js";
+import { Composer } from "./chat/composer.js";
+import { Connection } from "./chat/connection.js";
+import { Conversation } from "./chat/conversation.js";
+import { byId, h } from "./common/dom.js";
+import { Outbox, sendFirst, sendUnseen } from "./chat/outbox.js";
 import { Panel } from "./panel.js";
-import { addressOf } from "./router.js";
-import { stateText, toneOf } from "./session_state.js";
-import { text } from "./texts.js";
-import { visible } from "./visible_text.js";
+import { addressOf } from "./common/router.js";
+import { stateText, toneOf } from "./sessions/session_state.js";
+import { text } from "./common/texts.js";
+import { visible } from "./common/visible_text.js";
 
 export class SessionPage {
   #id;

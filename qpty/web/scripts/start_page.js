@@ -1,11 +1,11 @@
 // The first page: a message makes a session.
 
-import { request } from "./api.js";
-import { Composer } from "./composer.js";
-import { byId, h } from "./dom.js";
-import { sendFirst, sendUnseen } from "./outbox.js";
-import { addressOf } from "./router.js";
-import { text } from "./texts.js";
+import { request } from "./common/api.js";
+import { Composer } from "./chat/composer.js";
+import { byId, h } from "./common/dom.js";
+import { sendFirst, sendUnseen } from "./chat/outbox.js";
+import { addressOf } from "./common/router.js";
+import { text } from "./common/texts.js";
 
 export class StartPage {
   #navigate;

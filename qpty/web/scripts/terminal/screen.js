@@ -2,7 +2,7 @@
 //
 // The grid is text: a screen reader can walk it, and it can be selected. It is no live region, which would never be still.
 
-import { h } from "./dom.js";
+import { h } from "../common/dom.js";
 import { isLight, nameOf, ownColour } from "./screen_colours.js";
 
 /** Pixels of a character's height; between these a screen is made to fit the width that it has. */

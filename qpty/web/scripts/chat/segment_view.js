@@ -1,9 +1,9 @@
 // One stretch of an answer: the blocks that the server rendered, and behind them, raw, what came since.
 
-import { copyButton } from "./clipboard.js";
-import { h } from "./dom.js";
+import { copyButton } from "../common/clipboard.js";
+import { h } from "../common/dom.js";
 import { nodesOf } from "./rendered_html.js";
-import { text } from "./texts.js";
+import { text } from "../common/texts.js";
 
 /** Characters of raw text that are shown behind the rendered blocks. */
 const RAW_SHOWN = 4000;

@@ -1,10 +1,10 @@
 // Playing a session's recording: play, pause, seek, faster. Pauses in it are shortened.
 
-import { ApiError, sessionUrl } from "./api.js";
-import { button, h, icon, iconButton, reducedMotion } from "./dom.js";
+import { ApiError, sessionUrl } from "../common/api.js";
+import { button, h, icon, iconButton, reducedMotion } from "../common/dom.js";
 import { RecordedLooks } from "./recorded_looks.js";
 import { Screen } from "./screen.js";
-import { text } from "./texts.js";
+import { text } from "../common/texts.js";
 
 const SPEEDS = [1, 2, 4, 8];
 /** Milliseconds between two pictures where less motion is wanted. */

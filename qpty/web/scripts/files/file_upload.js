@@ -1,10 +1,10 @@
 // Uploads to a session's directory, one after the other, each with its progress. `fetch` tells none, so XMLHttpRequest.
 
-import { alarm, announce } from "./announcements.js";
-import { ApiError, sessionUrl } from "./api.js";
-import { ask } from "./dialog.js";
-import { h, iconButton } from "./dom.js";
-import { size, text } from "./texts.js";
+import { alarm, announce } from "../common/announcements.js";
+import { ApiError, sessionUrl } from "../common/api.js";
+import { ask } from "../common/dialog.js";
+import { h, iconButton } from "../common/dom.js";
+import { size, text } from "../common/texts.js";
 import { visibleName } from "./visible_name.js";
 
 /** Events: "done" (something is there that wasn't). */

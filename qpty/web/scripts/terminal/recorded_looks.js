@@ -1,6 +1,6 @@
 // A recording as looks at the screen, read as it comes: any moment is a full one and what changed since.
 
-import { ApiError, fetched, sessionUrl } from "./api.js";
+import { ApiError, fetched, sessionUrl } from "../common/api.js";
 
 /** Seconds that a pause takes at most: people don't watch a screen on which nothing happens. */
 const LONGEST_PAUSE = 2;

@@ -1,8 +1,8 @@
 // What was said before the journal begins: inherited by a fork, or so long ago that its events aren't kept any more.
 
-import { ApiError, request, sessionUrl } from "./api.js";
-import { button, h } from "./dom.js";
-import { text } from "./texts.js";
+import { ApiError, request, sessionUrl } from "../common/api.js";
+import { button, h } from "../common/dom.js";
+import { text } from "../common/texts.js";
 import { TurnView } from "./turn_view.js";
 
 /** Messages that are asked for at once. */

@@ -2,9 +2,9 @@
 //
 // Rows are kept by their path, so that a refresh moves neither focus nor scrolling.
 
-import { h, icon, iconButton } from "./dom.js";
+import { h, icon, iconButton } from "../common/dom.js";
 import { isChanged, parentOf } from "./file_model.js";
-import { size, text } from "./texts.js";
+import { size, text } from "../common/texts.js";
 import { visibleName } from "./visible_name.js";
 
 /** Entries of one directory that are shown at first, and that each "more" adds. */

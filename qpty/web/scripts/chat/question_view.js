@@ -1,10 +1,10 @@
 // The question that waits: a permission with exactly what would run, or a menu with its options.
 
-import { toast } from "./announcements.js";
-import { button, h, icon } from "./dom.js";
-import { text } from "./texts.js";
+import { toast } from "../common/announcements.js";
+import { button, h, icon } from "../common/dom.js";
+import { text } from "../common/texts.js";
 import { argumentFacts } from "./tool_card.js";
-import { visible } from "./visible_text.js";
+import { visible } from "../common/visible_text.js";
 
 /** Answers of a permission, with the button's kind. */
 const ANSWERS = [["allow", "primary"], ["refuse", ""], ["always", ""]];

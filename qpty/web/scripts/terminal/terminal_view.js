@@ -2,13 +2,13 @@
 //
 //   watching ──take over──▶ typing ──give back, hide, the terminal ends, the connection is lost──▶ watching
 
-import { alarm, announce } from "./announcements.js";
-import { ApiError } from "./api.js";
-import { button, h } from "./dom.js";
+import { alarm, announce } from "../common/announcements.js";
+import { ApiError } from "../common/api.js";
+import { button, h } from "../common/dom.js";
 import { KeyField, pieces } from "./keyboard.js";
 import { Playback } from "./playback.js";
 import { Screen } from "./screen.js";
-import { text } from "./texts.js";
+import { text } from "../common/texts.js";
 
 /** Characters in one frame of keys. */
 const MOST_KEYS = 4096;

@@ -1,11 +1,11 @@
 // Where a person writes: a field that grows, files that come along, and the button that stops a turn.
 
-import { toast } from "./announcements.js";
+import { toast } from "../common/announcements.js";
 import { Attachments } from "./attachments.js";
-import { h, iconButton } from "./dom.js";
+import { h, iconButton } from "../common/dom.js";
 import { checkLength } from "./outbox.js";
-import { keep, kept } from "./tab_storage.js";
-import { text } from "./texts.js";
+import { keep, kept } from "../common/tab_storage.js";
+import { text } from "../common/texts.js";
 
 const TALLEST = 240;
 

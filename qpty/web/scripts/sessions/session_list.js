@@ -3,15 +3,15 @@
 // Every few seconds the first page is asked for again. It is the truth for its part of the list, and what is older stays
 // as it was seen. Rows are kept by their session, so that nothing flickers, and focus and scrolling stay where they are.
 
-import { announce, toast } from "./announcements.js";
-import { ApiError, request, sessionUrl } from "./api.js";
-import { h, icon, iconButton } from "./dom.js";
-import { openMenu } from "./menu.js";
-import { addressOf } from "./router.js";
+import { announce, toast } from "../common/announcements.js";
+import { ApiError, request, sessionUrl } from "../common/api.js";
+import { h, icon, iconButton } from "../common/dom.js";
+import { openMenu } from "../common/menu.js";
+import { addressOf } from "../common/router.js";
 import { deleteSession, newSession, renameSession } from "./session_dialogs.js";
 import { stateText, toneOf } from "./session_state.js";
-import { longTime, shortTime, text } from "./texts.js";
-import { visible } from "./visible_text.js";
+import { longTime, shortTime, text } from "../common/texts.js";
+import { visible } from "../common/visible_text.js";
 
 const PAGE = 50;
 /** Rows in the document at most: what is older is found by searching. */

@@ -1,7 +1,7 @@
 // Names in one line: a line break or a tab in a file's name is marked like any other character that nobody sees.
 
-import { h } from "./dom.js";
-import { visible } from "./visible_text.js";
+import { h } from "../common/dom.js";
+import { visible } from "../common/visible_text.js";
 
 /** Nodes for a name, as `visible` gives them, with marks for tabs and line breaks, too. */
 export function visibleName(name) {

@@ -1,15 +1,15 @@
 // A session's files beside its conversation: a tree, one file of it, and what is put there and taken away.
 
-import { announce, toast } from "./announcements.js";
-import { ApiError, request, sessionUrl } from "./api.js";
-import { confirm } from "./dialog.js";
-import { button, h, iconButton } from "./dom.js";
+import { announce, toast } from "../common/announcements.js";
+import { ApiError, request, sessionUrl } from "../common/api.js";
+import { confirm } from "../common/dialog.js";
+import { button, h, iconButton } from "../common/dom.js";
 import { FileModel, isChanged } from "./file_model.js";
 import { FilePreview } from "./file_preview.js";
 import { FileTree } from "./file_tree.js";
 import { Uploads } from "./file_upload.js";
-import { openMenu } from "./menu.js";
-import { text } from "./texts.js";
+import { openMenu } from "../common/menu.js";
+import { text } from "../common/texts.js";
 import { visibleName } from "./visible_name.js";
 
 /** Milliseconds between two looks at the directory at least, however many tools end. */

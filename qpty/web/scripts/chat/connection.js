@@ -7,7 +7,7 @@
 // Where to go on is the follower's business: `follow` is asked at each opening. A frame that was sent and not answered
 // when the socket was lost is refused with "offline": whoever sent it knows whether it may be sent again.
 
-import { ApiError, request, sessionUrl } from "./api.js";
+import { ApiError, request, sessionUrl } from "../common/api.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;

@@ -1,6 +1,6 @@
 // What a person types, as a terminal would send it: keys, text of input methods, pastes.
 
-import { h } from "./dom.js";
+import { h } from "../common/dom.js";
 
 const ESC = "\x1b";
 

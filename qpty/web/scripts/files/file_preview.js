@@ -3,12 +3,12 @@
 // What is shown was written by a model's tools. Images are only ever the content of <img>, where no script of theirs runs;
 // texts are text. Whatever is neither is offered for download.
 
-import { ApiError, fetched, sessionUrl } from "./api.js";
-import { button, h, icon, iconButton } from "./dom.js";
-import { FrameQueue } from "./frame_queue.js";
-import { longTime, size, text } from "./texts.js";
+import { ApiError, fetched, sessionUrl } from "../common/api.js";
+import { button, h, icon, iconButton } from "../common/dom.js";
+import { FrameQueue } from "../common/frame_queue.js";
+import { longTime, size, text } from "../common/texts.js";
 import { visibleName } from "./visible_name.js";
-import { visible } from "./visible_text.js";
+import { visible } from "../common/visible_text.js";
 
 const IMAGES = /\.(png|jpe?g|gif|webp|svg)$/i;
 const MOST_IMAGE_BYTES = 20e6;

@@ -1,8 +1,8 @@
 // Messages on their way. Each has a key of its own, by which the server knows it again: so one whose acknowledgement
 // was lost is sent once more, and typed once.
 
-import { ApiError, request, sessionUrl } from "./api.js";
-import { keep, kept } from "./tab_storage.js";
+import { ApiError, request, sessionUrl } from "../common/api.js";
+import { keep, kept } from "../common/tab_storage.js";
 
 const KEPT = "qpty.outbox.";
 const FIRST = "qpty.first.";

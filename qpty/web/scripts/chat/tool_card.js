@@ -1,9 +1,9 @@
 // A tool at work: its name, what it is for, what it was given, what it printed, how it ended.
 
-import { copyButton } from "./clipboard.js";
-import { h, icon } from "./dom.js";
-import { hasText, seconds, text } from "./texts.js";
-import { visible } from "./visible_text.js";
+import { copyButton } from "../common/clipboard.js";
+import { h, icon } from "../common/dom.js";
+import { hasText, seconds, text } from "../common/texts.js";
+import { visible } from "../common/visible_text.js";
 
 /** Characters of output that are shown at once, and that each "more" adds. */
 const OUTPUT_SHOWN = 20_000;

@@ -1,10 +1,10 @@
 // What a new session may be given: agent, model, system prompt, trusted tools, and the terminal's size.
 
-import { ApiError, request } from "./api.js";
-import { Field } from "./dialog.js";
-import { h } from "./dom.js";
-import { text } from "./texts.js";
-import { visible } from "./visible_text.js";
+import { ApiError, request } from "../common/api.js";
+import { Field } from "../common/dialog.js";
+import { h } from "../common/dom.js";
+import { text } from "../common/texts.js";
+import { visible } from "../common/visible_text.js";
 
 const PROMPT_CHARACTERS = 65_536;
 

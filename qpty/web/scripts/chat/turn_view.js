@@ -1,12 +1,12 @@
 // One turn: what was asked, and everything that came of it, in the order in which it came.
 
-import { copyButton } from "./clipboard.js";
-import { button, h, icon, iconButton } from "./dom.js";
+import { copyButton } from "../common/clipboard.js";
+import { button, h, icon, iconButton } from "../common/dom.js";
 import { MenuView, PermissionView } from "./question_view.js";
 import { SegmentView } from "./segment_view.js";
-import { hasText, longTime, seconds, shortTime, text } from "./texts.js";
+import { hasText, longTime, seconds, shortTime, text } from "../common/texts.js";
 import { ToolCard } from "./tool_card.js";
-import { visible } from "./visible_text.js";
+import { visible } from "../common/visible_text.js";
 
 /** Characters of a person's message that are shown before it is opened. */
 const MESSAGE_SHOWN = 4000;

@@ -1,13 +1,13 @@
 // A session's conversation: its journal's events, turn by turn, and what was said before the journal begins.
 
-import { alarm, announce } from "./announcements.js";
-import { h } from "./dom.js";
-import { FrameQueue } from "./frame_queue.js";
+import { alarm, announce } from "../common/announcements.js";
+import { h } from "../common/dom.js";
+import { FrameQueue } from "../common/frame_queue.js";
 import { Earlier } from "./earlier.js";
 import { JournalPosition } from "./journal_position.js";
-import { hasText, text } from "./texts.js";
+import { hasText, text } from "../common/texts.js";
 import { TurnView } from "./turn_view.js";
-import { visible } from "./visible_text.js";
+import { visible } from "../common/visible_text.js";
 
 /** Pixels from the end within which a reader counts as being at the end, and goes along with it. */
 const NEAR = 60;

@@ -1,9 +1,9 @@
 // Files that go along with a message: put into the session's directory, under a name that nothing there has.
 
-import { ApiError, fetched, sessionUrl } from "./api.js";
-import { h, icon, iconButton } from "./dom.js";
-import { size, text } from "./texts.js";
-import { visible } from "./visible_text.js";
+import { ApiError, fetched, sessionUrl } from "../common/api.js";
+import { h, icon, iconButton } from "../common/dom.js";
+import { size, text } from "../common/texts.js";
+import { visible } from "../common/visible_text.js";
 
 const MOST = 20;
 const MOST_TRIES = 50;

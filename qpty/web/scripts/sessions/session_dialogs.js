@@ -1,11 +1,11 @@
 // The dialogs for sessions: a new one, another title, and its end. Each does the request itself.
 
-import { request, sessionUrl } from "./api.js";
-import { ask, confirm, Field } from "./dialog.js";
-import { h } from "./dom.js";
+import { request, sessionUrl } from "../common/api.js";
+import { ask, confirm, Field } from "../common/dialog.js";
+import { h } from "../common/dom.js";
 import { SessionForm } from "./session_form.js";
-import { text } from "./texts.js";
-import { visible } from "./visible_text.js";
+import { text } from "../common/texts.js";
+import { visible } from "../common/visible_text.js";
 
 const TITLE_CHARACTERS = 500;
 

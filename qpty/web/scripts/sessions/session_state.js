@@ -1,6 +1,6 @@
 // How a session's state is shown: in a word, and in a tone for its dot.
 
-import { hasText, text } from "./texts.js";
+import { hasText, text } from "../common/texts.js";
 
 const TONES = { ready: "good", busy: "busy", starting: "busy", waiting: "busy", permission: "asks", menu: "asks", unknown: "bad", failed: "bad", exited: "bad" };
 
