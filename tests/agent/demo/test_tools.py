@@ -198,8 +198,8 @@ def test_an_interrupted_tool_leaves_a_made_up_answer(tmp_path: Path, how: str) -
 def test_a_tool_that_keeps_the_foreground_ends_the_session(tmp_path: Path) -> None:
     with Demo(tmp_path, "--trust-all-tools") as demo:
         demo.paste("bash bash -ic 'echo in front; sleep 60'")
-        demo.until_text("run bash -ic")
-        demo.until(lambda text: os.tcgetpgrp(demo.terminal) != demo.process.pid)
+        # Not sooner: a shell that is still starting gives the foreground back when it ends.
+        demo.until(lambda text: "in front\r\n" in text and os.tcgetpgrp(demo.terminal) != demo.process.pid)
         demo.sigint()
         shown, status = demo.until_over()
         assert shown.endswith("\r\n\r\n\x1b[?25h\x1b[0m\x1b[0m\x1b[1G\x1b[0m\x1b[0m\x1b[?25h")
