@@ -39,7 +39,11 @@ class Signals:
 
     def _reap(self, *_: object) -> None:
         for pid in tuple(self._left_alone):
-            if os.waitpid(pid, os.WNOHANG)[0]:
+            try:
+                ended = os.waitpid(pid, os.WNOHANG)[0]
+            except ChildProcessError:  # this ran as the handler, too, in the middle of itself, and has collected it
+                ended = pid
+            if ended:
                 self._left_alone.discard(pid)
 
     def forget(self) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 from qpty.agent.demo.commands import CommandError, command, looks_like_path, visible
 from qpty.agent.demo.keys import KEY, PASTE, TEXT, Key, KeyReader
 from qpty.agent.demo.layout import char_width, place_after
+from qpty.agent.demo.signals import Signals
 from qpty.agent.demo.terminal import pieces
 from qpty.agent.demo.typist import LINE_END, Typist
 
@@ -131,3 +136,29 @@ def test_lines_that_begin_with_a_slash() -> None:
         False,
     ]
     assert visible("a\u200bb\ufffd\u200d\U000e0041") == "ab\ufffd"
+
+
+def test_a_child_that_the_handler_collects_in_the_middle_of_collecting_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGCHLD)}
+    try:
+        signals = Signals()
+        child = subprocess.Popen(["true"])
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        really = os.waitpid
+
+        def interrupted(pid: int, options: int) -> tuple[int, int]:
+            monkeypatch.setattr(os, "waitpid", really)
+            signals._reap()  # as if the signal came now
+            return really(pid, options)
+
+        monkeypatch.setattr(os, "waitpid", interrupted)
+        signals._left_alone.add(child.pid)
+        signals._reap()
+        assert signals._left_alone == set()
+        child.returncode = 0  # it is collected
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in kept.items():
+            signal.signal(number, handler)
