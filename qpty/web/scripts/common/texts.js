@@ -24,6 +24,7 @@ export const TEXTS = {
   copy: { en: "Copy", zh: "复制" },
   copied: { en: "Copied", zh: "已复制" },
   copy_failed: { en: "The browser doesn’t let this page copy. Select the text and copy it yourself.", zh: "浏览器不允许本页复制，请选中文本自行复制。" },
+  bytes: { en: { one: "{count} byte", other: "{count} bytes" }, zh: "{count} 字节" },
   loading: { en: "Loading…", zh: "加载中…" },
   agent_q: { en: "Amazon Q CLI {version}", zh: "Amazon Q CLI {version}" },
   "agent_kiro-cli": { en: "Kiro CLI {version} (untested)", zh: "Kiro CLI {version}（未经测试）" },
@@ -303,7 +304,8 @@ export const longTime = (time) =>
 export function size(bytes) {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
   const step = bytes < 1 ? 0 : Math.min(3, Math.floor(Math.log10(bytes) / 3));
-  const style = { style: "unit", unit: units[step], unitDisplay: "short", maximumFractionDigits: step ? 1 : 0 };
+  if (step === 0) return text("bytes", { count: bytes }); // a browser would say "12 byte"
+  const style = { style: "unit", unit: units[step], unitDisplay: "short", maximumFractionDigits: 1 };
   return new Intl.NumberFormat(language(), style).format(bytes / 1000 ** step);
 }
 
