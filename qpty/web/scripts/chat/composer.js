@@ -86,7 +86,7 @@ export class Composer extends EventTarget {
 
   /** Attach files that were dropped somewhere on the page. */
   attach(files) {
-    if (this.#busy || this.#field.disabled) return; // the field says why
+    if (this.#busy || this.#ended) return; // the field says why
     this.#attachments.add(files);
     this.focus();
   }
