@@ -47,7 +47,7 @@ async def test_a_message_whose_files_are_still_uploaded_is_sent_though_the_perso
     async with serve_demo() as served, chat_page(chromium, served.url) as chat:
         first, other = await served.session(title="first"), await served.session(title="other")
         held = Held()
-        await chat.page.route("**/files/**", held.handle)
+        await chat.page.route("**/api/v1/**/files/**", held.handle)
         await chat.visit(f"/sessions/{first}")
         await attach(chat, NOTES)
         await chat.say("echo with notes")
