@@ -82,6 +82,38 @@ async def test_a_first_message_on_its_way_doesnt_pull_the_person_back(serve_demo
         assert chat.session_id == other
 
 
+async def test_a_message_that_was_sent_unseen_and_not_answered_is_sent_once(serve_demo: Serve, chromium: str) -> None:
+    async with serve_demo() as served, chat_page(chromium, served.url) as chat:
+        first, other = await served.session(title="first"), await served.session(title="other")
+        held = Held()
+        await chat.page.route("**/api/v1/**/files/**", held.handle)
+
+        async def lose_the_answer(route: Route) -> None:
+            if route.request.method == "POST":
+                await route.fetch()
+                await route.abort()
+            else:
+                await route.continue_()
+
+        await chat.page.route("**/messages*", lose_the_answer)
+        await chat.visit(f"/sessions/{first}")
+        await attach(chat, NOTES)
+        await chat.say("echo once")
+        await held.came.wait()
+        await chat.page.get_by_role("link", name=re.compile("^other")).click()
+        await chat.page.wait_for_url(f"**/{other}")
+        held.may_go.set()
+        await expect(chat.page.locator(".toast.bad")).to_be_visible()
+        await chat.page.get_by_role("link", name=re.compile("^first")).click()
+        await expect(chat.turns.first).to_have_attribute("data-status", "completed")
+        await chat.say("echo after")
+        await chat.answered("echo after", "after")
+        await expect(chat.page.locator("#waiting")).to_be_empty()
+        _, found = await served.ask("GET", f"/api/v1/sessions/{first}/messages")
+        asked = [message["text"] for message in found["messages"] if message["role"] == "user"]
+        assert asked == ["echo once\n\nAttached file: `notes.txt`", "echo after"]
+
+
 async def test_a_message_that_is_too_long_is_given_back(serve_demo: Serve, chromium: str) -> None:
     async with serve_demo() as served, chat_page(chromium, served.url) as chat:
         await chat.visit()

@@ -122,7 +122,7 @@ async function openSession(opened, view) {
     return;
   }
   const first = takeFirst(opened.sessionId);
-  if (first !== null) opened.send(first);
+  if (first !== null) opened.send(first.text, first.key);
 }
 
 /** Say why a session can't be opened now, and try again: by itself, and when the person wants to. */

@@ -99,9 +99,9 @@ export class SessionPage {
     this.#paintTitle();
   }
 
-  /** Send a message. */
-  send(words) {
-    this.#outbox.send(words);
+  /** Send a message; with its key, if it has one already. */
+  send(words, key = undefined) {
+    this.#outbox.send(words, key);
     this.#conversation.toEnd();
   }
 

@@ -16,24 +16,27 @@ export function checkLength(text) {
 }
 
 /** Have a message sent when its session is opened next. */
-export function sendFirst(sessionId, text) {
-  if (!keep(FIRST + sessionId, text)) return sendUnseen(sessionId, text);
-  return Promise.resolve();
+export async function sendFirst(sessionId, text) {
+  if (!keep(FIRST + sessionId, JSON.stringify({ key: newKey(), text }))) await sendUnseen(sessionId, text);
 }
 
-/** Take the message that waits for its session to be opened; null if there is none. */
+/** Take the message that waits for its session to be opened, as `{key, text}`; null if there is none. */
 export function takeFirst(sessionId) {
-  const text = kept(FIRST + sessionId);
+  const entry = JSON.parse(kept(FIRST + sessionId));
   keep(FIRST + sessionId, null);
-  return text;
+  return entry;
 }
 
-/** Send a message to a session that isn't shown. Throws ApiError; then it is sent when the session is opened next. */
+/**
+ * Send a message to a session that isn't shown. Throws ApiError; then it is sent when the session is opened next, with
+ * the same key: it may be that only the answer was lost.
+ */
 export async function sendUnseen(sessionId, text) {
+  const key = newKey();
   try {
-    await request("POST", sessionUrl(sessionId, "messages"), { json: { message: text, idempotency_key: newKey() } });
+    await request("POST", sessionUrl(sessionId, "messages"), { json: { message: text, idempotency_key: key } });
   } catch (error) {
-    keep(FIRST + sessionId, text);
+    keep(FIRST + sessionId, JSON.stringify({ key, text }));
     throw error;
   }
 }
@@ -58,9 +61,9 @@ export class Outbox extends EventTarget {
     return this.#waiting.map(({ text }) => text);
   }
 
-  /** Send a message now, or as soon as there is a connection. */
-  send(text) {
-    this.#waiting.push({ key: newKey(), text });
+  /** Send a message now, or as soon as there is a connection. `key`: if it may have been sent before. */
+  send(text, key = newKey()) {
+    this.#waiting.push({ key, text });
     this.#keep();
     this.flush();
   }
