@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qpty.core.commands import (
@@ -179,7 +179,7 @@ def _label(given: Input) -> dict[str, Any]:
                 "children": given.children,
             }
         case RecordRead():
-            result = asdict(given.result) if given.result is not None else None
+            result = _record(given.result) if given.result is not None else None
             return {"kind": "record", "result": result, "problem": given.problem}
         case TimePassed():
             return {"kind": "time"}
@@ -237,9 +237,15 @@ def _slice(data: dict[str, Any]) -> RecordSlice:
                 **entry,
                 "results": tuple(RecordedResult(**result) for result in entry["results"]),
                 "tools": tuple(RecordedTool(**tool) for tool in entry["tools"]),
+                "images": (),
             }
         )
         for entry in data["entries"]
     )
     mark = RecordMark(**{**data["mark"], "recent": tuple(data["mark"]["recent"])})
     return RecordSlice(entries=entries, mark=mark, rewritten=data["rewritten"], skipped=data["skipped"])
+
+
+def _record(result: RecordSlice) -> dict[str, Any]:
+    """What the record said, as JSON values; without its pictures, which the state machine has no use for."""
+    return asdict(replace(result, entries=tuple(replace(entry, images=()) for entry in result.entries)))

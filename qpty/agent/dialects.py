@@ -117,6 +117,12 @@ def _typable(value: str) -> str:
     return value
 
 
+def _harmless_key(value: str) -> str:
+    if len(value) != 1 or value >= " " or value in "\x03\x04\n\r\x11\x13\x1a\x1b\x1c":
+        raise ValueError("give one control character that enters, ends and stops nothing: it is typed at a prompt")
+    return value
+
+
 def _below(value: str) -> str:
     if any(name in {"", ".", ".."} for name in value.split("/")):
         raise ValueError("give a path below the working directory, its names separated by /")
@@ -126,6 +132,7 @@ def _below(value: str) -> str:
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiled)]
 Text = Annotated[str, Field(min_length=1)]
 Letter = Annotated[str, AfterValidator(_typable)]
+Key = Annotated[str, AfterValidator(_harmless_key)]
 Colour = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -147,6 +154,12 @@ class _Start(_Table):
 
 class _Prompt(_Table):
     pattern: Pattern
+    repaint: Key
+
+
+class _Servers(_Table):
+    loading: Pattern
+    settled: Pattern
 
 
 class _Spinner(_Table):
@@ -178,6 +191,8 @@ class _Tool(_Table):
     failed: Pattern
     failed_colour: Colour
     invalid: Pattern
+    forbidden: Pattern
+    forbidden_colour: Colour
 
     @model_validator(mode="after")
     def _groups(self) -> _Tool:
@@ -193,6 +208,11 @@ class _Permission(_Table):
     allow: Letter
     refuse: Letter
     always: Letter
+
+
+class _Hooks(_Table):
+    line: Pattern
+    colours: Annotated[list[Colour], Field(min_length=1)]
 
 
 class _Menu(_Table):
@@ -234,10 +254,12 @@ class _File(_Table):
     versions: Text
     start: _Start
     prompt: _Prompt
+    servers: _Servers
     spinner: _Spinner
     answer: _Answer
     tool: _Tool
     permission: _Permission
+    hooks: _Hooks
     menu: _Menu
     failure: list[_Failure]
     notice: list[_Notice]
@@ -265,6 +287,9 @@ def _dialect(file: _File) -> Dialect:
         agents_directory=file.start.agents_directory,
         settings=dict(file.start.settings),
         prompt=re.compile(file.prompt.pattern),
+        repaint=file.prompt.repaint.encode(),
+        servers_loading=re.compile(file.servers.loading),
+        servers_settled=re.compile(file.servers.settled),
         spinner_frames=tuple(file.spinner.frames),
         spinner_words=tuple(file.spinner.words),
         answer_prefix=file.answer.prefix,
@@ -282,6 +307,8 @@ def _dialect(file: _File) -> Dialect:
         tool_failed=re.compile(file.tool.failed),
         tool_failed_colour=file.tool.failed_colour,
         tool_invalid=re.compile(file.tool.invalid),
+        tool_forbidden=re.compile(file.tool.forbidden),
+        tool_forbidden_colour=file.tool.forbidden_colour,
         permission=re.compile(file.permission.pattern),
         permission_colour=file.permission.colour,
         answers={
@@ -289,6 +316,8 @@ def _dialect(file: _File) -> Dialect:
             "refuse": file.permission.refuse,
             "always": file.permission.always,
         },
+        hooks_line=re.compile(file.hooks.line),
+        hooks_colours=frozenset(file.hooks.colours),
         menu_title=re.compile(file.menu.title),
         menu_selected=re.compile(file.menu.selected),
         menu_option=re.compile(file.menu.option),

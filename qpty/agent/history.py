@@ -11,11 +11,12 @@ The first step matters, because `/load` replaces the tools on offer by those of 
 model can't use any until the process ends. Both commands take 6 ms and print one line, whose words are the dialect's.
 The directory's row isn't touched until the next answer, and then holds the restored entries and the new one: with the
 mark that was returned here, `ConversationRecord.since` gives just the new one. `cut_document` makes the history of a
-fork: the same conversation up to one of its answers, as a conversation of its own.
+fork: the same conversation up to one of its answers, as a conversation of its own. `import_document` makes one of what
+somebody else says was said, tool calls, their results and pictures included.
 
 ```
 HistoryError
-├── HistoryTextError      .index .part: an exchange that the CLI can't hold
+├── HistoryTextError      .index .part: an exchange that the CLI can't hold, or that the model's service would refuse
 ├── HistoryTooLargeError  .size .limit .unit
 ├── HistoryStateError     .path .detail: the saved state isn't one
 ├── HistoryCutError       .length .message_id: the conversation has no such answer at that place (any more)
@@ -33,20 +34,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qpty.agent.errors import AgentError
 from qpty.agent.files import write_private
-from qpty.agent.record import UnknownShapeError, mark_of_document
+from qpty.agent.record import IMAGE_FORMATS, NO_ENVIRONMENT, UnknownShapeError, mark_of_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from qpty.agent.record import ConversationRecord
-    from qpty.core.record import RecordMark
+    from qpty.core.record import RecordedEntry, RecordedTool, RecordMark
 
 MAX_EXCHANGES: Final = 4_900
 """Nearer to 10,000 messages the CLI leaves out the oldest without a word (of 4,999 exchanges it sent 4,997)."""
 
-MAX_BYTES: Final = 16 << 20
-"""Of a history file. A model's context window holds a fraction of it; 10 MB load in 10 ms."""
+MAX_BYTES: Final = 48 << 20
+"""Of a history file. A model's context window holds a fraction of it, but a picture's bytes are numbers in it, of 3.6
+characters each; 10 MB load in 10 ms."""
+
+_CANCELLED: Final = "Tool use was cancelled by the user"
+"""The CLI's own words for a call without a result."""
+
+_IMAGE_NAMES: Final = {ours: theirs for theirs, ours in IMAGE_FORMATS.items()}
 
 # What belongs to the process rather than to the conversation: taken from the state that the process saved itself.
 _OF_THE_PROCESS: Final = ("tools", "context_manager", "model_info", "mcp_enabled")
@@ -57,7 +64,7 @@ class HistoryError(AgentError):
 
 
 class HistoryTextError(HistoryError):
-    """An exchange can't be part of a history: `index` counts from 0, `part` is "prompt" or "answer"."""
+    """An exchange can't be part of a history: `index` counts from 0, `part` is prompt, results, images or answer."""
 
     def __init__(self, *, index: int, part: str, detail: str) -> None:
         super().__init__(f"the {part} of exchange {index} {detail}: leave the exchange out or mend it")
@@ -175,6 +182,39 @@ def cut_document(document: Mapping[str, Any], *, length: int, message_id: str | 
     }
 
 
+def import_document(
+    entries: Sequence[RecordedEntry], *, directory: Path, base: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give a conversation of its own that has `base` (such as `cut_document` gives) and then these entries.
+
+    Taken up, the model is sent just these prompts, results, pictures, answers and calls, once each and in order; a call
+    of a tool that isn't on offer then is sent as one of `dummy`. An entry has a prompt or results, or both where it is
+    `cancelled`; ids, times and sizes of entries are left out. Results answer the calls of the entry before: a call
+    without one gets what the CLI itself sends for it ("Tool use was cancelled by the user"), as the model's service
+    takes no call without a result. `directory` is the CLI's working directory. Raises HistoryTextError,
+    HistoryTooLargeError.
+    """
+    earlier: list[Any] = [] if base is None else list(base["history"])
+    if len(earlier) + len(entries) > MAX_EXCHANGES:
+        raise HistoryTooLargeError(size=len(earlier) + len(entries), limit=MAX_EXCHANGES, unit="exchanges")
+    open_calls = _calls_of(earlier[-1]) if earlier else []
+    imported = []
+    for index, entry in enumerate(entries):
+        _check_entry(entry, index, open_calls)
+        imported.append(_imported(entry, open_calls, directory.resolve()))
+        open_calls = [tool.tool_id for tool in entry.tools]
+    length = len(earlier) + len(imported)
+    first, _ = (None if base is None else base.get("valid_history_range")) or (0, length)
+    document = {"latest_summary": None} | (_blank() if base is None else dict(base))
+    return document | {
+        "conversation_id": str(uuid.uuid4()),
+        "next_message": None,
+        "history": earlier + imported,
+        "valid_history_range": [min(first, length), length],
+        "transcript": [],
+    }
+
+
 def saved_mark(path: Path) -> RecordMark:
     """Give the mark of the conversation that `/save` wrote to the file. Raises `HistoryError`, `OSError`."""
     try:
@@ -228,11 +268,39 @@ def _deleted(code: int) -> bool:
 def _check(exchange: Exchange, index: int) -> None:
     if not exchange.prompt.strip():
         raise HistoryTextError(index=index, part="prompt", detail="is empty")
-    for part, text in (("prompt", exchange.prompt), ("answer", exchange.answer)):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise HistoryTextError(index=index, part=part, detail=f"is not Unicode text ({error.reason})") from error
+    _check_text(exchange.prompt, index, "prompt")
+    _check_text(exchange.answer, index, "answer")
+
+
+def _check_text(text: str, index: int, part: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise HistoryTextError(index=index, part=part, detail=f"is not Unicode text ({error.reason})") from error
+
+
+def _check_entry(entry: RecordedEntry, index: int, open_calls: Sequence[str]) -> None:
+    """Refuse what the CLI would change or the model's service would not take."""
+    answered = [result.tool_id for result in entry.results]
+    if entry.prompt is None and not answered:
+        raise HistoryTextError(index=index, part="prompt", detail="is missing, and there are no results")
+    if entry.prompt is not None and answered and not entry.cancelled:
+        raise HistoryTextError(index=index, part="results", detail="came with a prompt: give one of them")
+    if entry.prompt is not None and not entry.prompt.strip():
+        raise HistoryTextError(index=index, part="prompt", detail="is empty")
+    if not set(answered) <= set(open_calls) or len(set(answered)) < len(answered):
+        raise HistoryTextError(index=index, part="results", detail="don't answer the calls before them, once each")
+    if any(image.format not in _IMAGE_NAMES for image in entry.images):
+        raise HistoryTextError(index=index, part="images", detail=f"are none of {', '.join(_IMAGE_NAMES)}")
+    calls = json.dumps([[tool.tool_id, tool.name, tool.arguments] for tool in entry.tools], ensure_ascii=False)
+    _check_text(entry.prompt or "", index, "prompt")
+    _check_text("".join(result.text for result in entry.results), index, "results")
+    _check_text(entry.text + calls, index, "answer")
+
+
+def _calls_of(entry: Mapping[str, Any]) -> list[str]:
+    """The ids of the calls that a recorded entry ended with."""
+    return [use["id"] for use in entry["assistant"].get("ToolUse", {}).get("tool_uses", ())]
 
 
 def _blank() -> dict[str, Any]:
@@ -241,20 +309,67 @@ def _blank() -> dict[str, Any]:
 
 
 def _entry(exchange: Exchange, directory: Path) -> dict[str, Any]:
-    environment = {
-        "operating_system": "linux",
-        "current_working_directory": str(directory),
-        "environment_variables": [],
-    }
+    response = {"Response": {"message_id": None, "content": exchange.answer}}
+    return _recorded({"Prompt": {"prompt": exchange.prompt}}, response, directory)
+
+
+def _imported(entry: RecordedEntry, open_calls: Sequence[str], directory: Path) -> dict[str, Any]:
+    """An entry as the CLI records it."""
+    assistant: dict[str, Any] = {"message_id": None, "content": entry.text}
+    if entry.tools:
+        assistant["tool_uses"] = list(map(_tool_use, entry.tools))
+    images = [{"format": _IMAGE_NAMES[image.format], "source": {"Bytes": list(image.data)}} for image in entry.images]
+    kind = "ToolUse" if entry.tools else "Response"
+    return _recorded(_content(entry, open_calls), {kind: assistant}, directory, images=images)
+
+
+def _content(entry: RecordedEntry, open_calls: Sequence[str]) -> dict[str, Any]:
+    """What the model was sent: a prompt, results, or a prompt that refuses calls."""
+    given = {result.tool_id for result in entry.results}
+    results = [_tool_result(result.tool_id, result.text, ok=result.ok) for result in entry.results]
+    results += [_tool_result(tool_id, _CANCELLED, ok=False) for tool_id in open_calls if tool_id not in given]
+    if not results:
+        return {"Prompt": {"prompt": entry.prompt}}
+    if entry.prompt is None and not entry.cancelled:
+        return {"ToolUseResults": {"tool_use_results": results}}
+    return {"CancelledToolUses": {"prompt": entry.prompt, "tool_use_results": results}}
+
+
+def _tool_use(tool: RecordedTool) -> dict[str, Any]:
+    arguments = dict(tool.arguments)
+    return {"id": tool.tool_id, "name": tool.name, "orig_name": tool.name, "args": arguments, "orig_args": arguments}
+
+
+def _tool_result(tool_id: str, text: str, *, ok: bool) -> dict[str, Any]:
+    return {"tool_use_id": tool_id, "content": [{"Text": text}], "status": "Success" if ok else "Error"}
+
+
+def _recorded(
+    content: Mapping[str, Any],
+    assistant: Mapping[str, Any],
+    directory: Path,
+    *,
+    images: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """An entry of the history, for which no time and no request is noted: so it is known as an imported one."""
+    environment: Mapping[str, Any] = NO_ENVIRONMENT
+    if "Prompt" in content:
+        environment = {
+            "env_state": {
+                "operating_system": "linux",
+                "current_working_directory": str(directory),
+                "environment_variables": [],
+            }
+        }
     return {
         "user": {
             "additional_context": "",
-            "env_context": {"env_state": environment},
-            "content": {"Prompt": {"prompt": exchange.prompt}},
+            "env_context": environment,
+            "content": content,
             "timestamp": None,
-            "images": None,
+            "images": list(images) or None,
         },
-        "assistant": {"Response": {"message_id": None, "content": exchange.answer}},
+        "assistant": assistant,
         "request_metadata": None,
     }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from qpty.agent import process_tree
 from qpty.agent.agent_file import agent_file, agent_file_path
 from qpty.agent.driver import TerminalAgent
-from qpty.agent.history import cut_document
+from qpty.agent.history import cut_document, import_document
 from qpty.agent.profile import Profile, ProfileError, with_instruction
 from qpty.agent.record import ConversationRecord
 from qpty.core.terminal import Terminal
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qpty.agent.spec import AgentSpec
     from qpty.core.deadlines import Deadlines
     from qpty.core.events import Answer, Event, Exited, MenuRequested, PermissionRequested
-    from qpty.core.record import RecordMark
+    from qpty.core.record import RecordedEntry, RecordedTool, RecordMark
     from qpty.core.states import State
     from qpty.core.terminal import ScreenSnapshot
 
@@ -135,7 +135,7 @@ class AgentProvider(Protocol):
     def own_files(self) -> Collection[str]:
         """The paths that `files` may name, whatever the profile: a directory with nothing else in it is empty."""
 
-    def files(self, profile: Profile) -> Mapping[str, bytes]:
+    def files(self, profile: Profile, directory: Path) -> Mapping[str, bytes]:
         """Give what has to be in the agent's directory when it is started: relative paths and contents."""
 
     def agent(
@@ -158,15 +158,26 @@ class AgentProvider(Protocol):
     def cut(self, directory: Path, *, length: int, message_id: str | None) -> str:
         """Give the recorded conversation up to an entry, as JSON."""
 
+    def imported(self, entries: Sequence[RecordedEntry], *, directory: Path, base: str | None = None) -> str:
+        """Give a conversation that has `base` (as `cut` gives it) and then these entries, as JSON."""
+
+    def last_calls(self, directory: Path) -> Sequence[RecordedTool]:
+        """Give the calls that the newest recorded answer ended with; they wait for their results."""
+
     async def end_orphans(self) -> int:
         """End what an earlier server left behind."""
 
 
 class TerminalProvider:
-    """Agents in terminals: each a `TerminalAgent` started as `spec` says."""
+    """Agents in terminals: each a `TerminalAgent` started as `spec` says.
+
+    `tools_url` is the address below which clients' tools are served (`http://127.0.0.1:PORT/mcp`): set before the first
+    session with `client_tools` is started.
+    """
 
     def __init__(self, spec: AgentSpec, *, server_id: str, deadlines: Deadlines | None = None) -> None:
         self.spec = replace(spec, environment={**spec.environment, SERVER_VARIABLE: server_id})
+        self.tools_url: str | None = None
         self._server_id = server_id
         self._deadlines = deadlines
 
@@ -177,14 +188,18 @@ class TerminalProvider:
 
     @property
     def own_files(self) -> Collection[str]:
-        """The agent file that has a session's system prompt."""
+        """The agent file that has a session's system prompt and tools."""
         return (agent_file_path(self.spec.dialect.agents_directory),)
 
-    def files(self, profile: Profile) -> Mapping[str, bytes]:
-        """Give the agent file of a profile with a system prompt; `--agent` names it."""
-        if profile.system_prompt is None:
+    def files(self, profile: Profile, directory: Path) -> Mapping[str, bytes]:
+        """Give the agent file of a profile with a prompt or tools of its own; `--agent` names it.
+
+        Looks at the directory's path. Raises AgentFileError.
+        """
+        if not profile.own_agent:
             return {}
-        return {agent_file_path(self.spec.dialect.agents_directory): agent_file(profile.system_prompt)}
+        content = agent_file(profile, directory=directory, tools_url=self.tools_url)
+        return {agent_file_path(self.spec.dialect.agents_directory): content}
 
     def agent(
         self,
@@ -228,6 +243,23 @@ class TerminalProvider:
         """
         document, _ = ConversationRecord(self.spec.database, directory).document()
         return json.dumps(cut_document(document, length=length, message_id=message_id), ensure_ascii=False)
+
+    def imported(self, entries: Sequence[RecordedEntry], *, directory: Path, base: str | None = None) -> str:
+        """Give a conversation that has `base` (as `cut` gives it) and then these entries as JSON, to be taken up.
+
+        `directory` is that of the session that takes it up. `qpty.agent.history.import_document` says what the model is
+        sent of it. Blocks some milliseconds. Raises HistoryError.
+        """
+        earlier = None if base is None else json.loads(base)
+        return json.dumps(import_document(entries, directory=directory, base=earlier), ensure_ascii=False)
+
+    def last_calls(self, directory: Path) -> Sequence[RecordedTool]:
+        """Give the calls that the newest answer of the directory's conversation ended with, in the model's order.
+
+        None for a final answer, and without a conversation. The record has them before the first of them is run. Blocks
+        some milliseconds. Raises RecordError.
+        """
+        return ConversationRecord(self.spec.database, directory).last_calls()
 
     async def end_orphans(self) -> int:
         """End every process that an earlier server of the same data directory left behind; how many there were."""

@@ -31,6 +31,7 @@ from qpty.agent.errors import AgentError
 from qpty.core.record import (
     NO_RECORD,
     RecordedEntry,
+    RecordedImage,
     RecordedResult,
     RecordedTool,
     RecordMark,
@@ -51,6 +52,12 @@ RECENT: Final = 8
 
 DEFAULT_LIMIT: Final = 256
 """New entries given at once. One turn adds an entry for each call of the model."""
+
+IMAGE_FORMATS: Final[Mapping[str, str]] = {"Png": "png", "Jpeg": "jpeg", "Gif": "gif", "Webp": "webp"}
+"""What the CLI calls the formats of pictures."""
+
+NO_ENVIRONMENT: Final[Mapping[str, None]] = {"env_state": None}
+"""What an imported entry has as its environment; the CLI itself always notes one."""
 
 _TABLE: Final = "conversations"
 
@@ -202,6 +209,14 @@ class ConversationRecord:
         kept = new[-limit:]
         return RecordSlice(entries=kept, mark=tail.mark(), rewritten=mark.length > 0, skipped=count - len(kept))
 
+    def last_calls(self) -> tuple[RecordedTool, ...]:
+        """Give the calls that the newest answer ended with: none for a final answer, and without a conversation.
+
+        They are not answered yet: their results make the next entry. Raises `RecordError`.
+        """
+        found = self._tail(1)
+        return found.entries[-1].tools if found is not None and found.entries else ()
+
     def document(self) -> tuple[dict[str, Any], RecordMark]:
         """Give the whole conversation as the CLI keeps it, and its mark: for export. Raises `RecordError`.
 
@@ -331,6 +346,7 @@ def _digest(entry: RecordedEntry) -> str:
         [[r.tool_id, r.ok, r.text] for r in entry.results],
         entry.text,
         [[t.tool_id, t.name, t.arguments] for t in entry.tools],
+        *([image.format, hashlib.sha256(image.data).hexdigest()] for image in entry.images),
     ]
     return "sha256:" + hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -416,8 +432,11 @@ def _parse_entry(entry: _Json) -> RecordedEntry:
     cancelled = said == "CancelledToolUses"
     message_id = assistant.field("message_id").optional_text()
     # A model's answer always has an id. Without one it is the CLI's own (it follows cancelled tools, or a request that
-    # got no answer in 300 s), or it was imported: then it answers a prompt for which no time and no request is noted.
-    imported = said == "Prompt" and metadata.value is None and entry.field("user").field("timestamp").value is None
+    # got no answer in 300 s), or it was imported: then no time, no request and, where the CLI notes no time for results
+    # either, no environment is noted.
+    user = entry.field("user")
+    undated = metadata.value is None and user.field("timestamp").value is None
+    imported = undated and (said == "Prompt" or user.field("env_context").value == NO_ENVIRONMENT)
     made_up = kind == "Response" and message_id is None and not imported
     noted = metadata if metadata.value is not None else _Json({}, metadata.path)
     return RecordedEntry(
@@ -427,6 +446,7 @@ def _parse_entry(entry: _Json) -> RecordedEntry:
         cancelled=cancelled,
         text=assistant.field("content").text(),
         tools=tuple(map(_parse_tool, assistant.field("tool_uses").items())) if kind == "ToolUse" else (),
+        images=_parse_images(entry.field("user").field("images")),
         made_up=made_up,
         request_started_ms=noted.field("request_start_timestamp_ms").optional_number(),
         stream_ended_ms=noted.field("stream_end_timestamp_ms").optional_number(),
@@ -441,6 +461,23 @@ def _parse_prompt(said: str, content: _Json) -> str | None:
         return None
     prompt = content.field("prompt")
     return prompt.text() if said == "Prompt" else prompt.optional_text()
+
+
+def _parse_images(images: _Json) -> tuple[RecordedImage, ...]:
+    return () if images.value is None else tuple(map(_parse_image, images.items()))
+
+
+def _parse_image(image: _Json) -> RecordedImage:
+    name, source = image.field("format"), image.field("source").field("Bytes")
+    if name.text() not in IMAGE_FORMATS:
+        raise UnknownShapeError(name.path, f"one of {', '.join(IMAGE_FORMATS)}", name.value)
+    try:
+        data = bytes(source.value) if isinstance(source.value, list) else None
+    except (TypeError, ValueError):
+        data = None
+    if data is None:
+        raise UnknownShapeError(source.path, "an array of bytes", source.value)
+    return RecordedImage(format=IMAGE_FORMATS[name.text()], data=data)
 
 
 def _parse_tool(tool: _Json) -> RecordedTool:

@@ -10,8 +10,8 @@ class Deadlines:
     """How long, in seconds, may pass.
 
     `start`: from the process's start to its first prompt. `submit`: from Enter to the first sign of life. `silence`:
-    between two outputs in a turn, not counted while a tool or a question is open. `turn`: a whole turn, not counted
-    while a question is open.
+    between two outputs in a turn, not counted while a tool or a question is open. `turn`: a whole turn, begun anew
+    after a question and after a tool of a server, and not counted while one is open: such a tool may wait for people.
     """
 
     start: float = 30.0

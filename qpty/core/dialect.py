@@ -57,6 +57,11 @@ class Dialect:
 
     # the line editor
     prompt: re.Pattern[str]
+    repaint: bytes
+
+    # the servers that are loaded at a start
+    servers_loading: re.Pattern[str]
+    servers_settled: re.Pattern[str]
 
     # the spinner
     spinner_frames: tuple[str, ...]
@@ -80,9 +85,15 @@ class Dialect:
     tool_failed: re.Pattern[str]
     tool_failed_colour: int
     tool_invalid: re.Pattern[str]
+    tool_forbidden: re.Pattern[str]
+    tool_forbidden_colour: int
     permission: re.Pattern[str]
     permission_colour: int
     answers: Mapping[str, str]
+
+    # hooks
+    hooks_line: re.Pattern[str]
+    hooks_colours: frozenset[int]
 
     # menus
     menu_title: re.Pattern[str]

@@ -24,16 +24,19 @@ PASTE_ON: Final = "\x1b[?2004h"
 PASTE_OFF: Final = "\x1b[?2004l"
 CURSOR_HIDE: Final = "\x1b[?25l"
 ERASE_LINE: Final = "\x1b[2K"
+CURSOR_HOME: Final = "\x1b[H"
 
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m\Z")
 _MOVE = re.compile(r"\x1b\[(\d*)([CDGK])\Z")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _FORWARD = re.compile(r"\x1b\[(\d*)C")
 _TEXT = r"(?:[^\x00-\x1f\x7f-\x9f]|\x1b\[[0-9;]*m|\r?\n)*"
+_CLEARED = r"(?:\x1b\[H\x1b\[J)?"
 _PAINTS = re.compile(
     # Text before the paints: "(To exit the CLI …)" or a notification. Nothing may follow them.
-    rf"{_TEXT}(?:\x07|\r\x1b\[K(?:\x1b\[A\r\x1b\[K)*{_TEXT}\r(?:\x1b\[\d*C)?)+\Z"
+    rf"{_CLEARED}{_TEXT}(?:\x07|\r\x1b\[K(?:\x1b\[A\r\x1b\[K)*{_TEXT}\r(?:\x1b\[\d*C)?)+\Z"
 )
+_FIRST_PAINT = re.compile(rf"{_CLEARED}{_TEXT}\r\x1b\[K{_TEXT}\r(?:\x1b\[\d*C)?")
 _PAINT_START: Final = ["\r", "\x1b[K"]
 _PALETTE: Final = 5
 _TRUE_COLOUR: Final = 2
@@ -142,7 +145,8 @@ class LineReader:
     @property
     def painting(self) -> bool:
         """Whether the line editor paints: nothing, or its carriage return and erasure, came first since the switch."""
-        return self._paint is not None and self._paint[:2] == _PAINT_START[: len(self._paint)]
+        paint = self._paint
+        return paint is not None and (paint[:1] == [CURSOR_HOME] or paint[:2] == _PAINT_START[: len(paint)])
 
     def paste_on(self) -> None:
         """Bracketed paste was switched on: the line editor starts, what follows may be its prompt."""
@@ -153,6 +157,11 @@ class LineReader:
         """Bracketed paste was switched off: the line editor gave its line away."""
         self.paste = False
         self._paint = None
+
+    def cursor_home(self) -> None:
+        """Go to the screen's first place: so the line editor begins to clear the screen, and paints anew then."""
+        if self.paste:
+            self._paint = [CURSOR_HOME]
 
     def draw(self, text: str) -> None:
         """Draw printable text at the cursor."""
@@ -232,16 +241,25 @@ class LineReader:
     def painted(self) -> Paint | None:
         """Return the line editor's last paint, if all tokens since the switch of bracketed paste are paints of it.
 
-        One paint is: carriage return, erase to the end, styled text (possibly of several lines), carriage return, and
-        the cursor moved right to where the typing goes on. The line's last part and that column are returned.
+        Or all since it began to clear the screen, as Ctrl-L has it do. One paint is: carriage return, erase to the end,
+        styled text (possibly of several lines), carriage return, and the cursor moved right to where the typing goes
+        on. The line's last part and that column are returned.
         """
-        if not self._paint or not self.paste:
-            return None
-        raw = "".join(self._paint)
-        start = raw.rfind("\r\x1b[K")
-        if start < 0 or not _PAINTS.match(raw):
-            return None
-        body, _, column = raw[start + 4 :].rpartition("\r")
-        text = _STYLE.sub("", body).replace("\r", "")
-        number = _FORWARD.match(column)
-        return Paint(text=text, column=int(number[1] or 1) if number else 0)
+        raw = "".join(self._paint or ()) if self.paste else ""
+        paint = _last_paint(raw)  # first: cheaper than the match, and mostly there is none
+        return paint if paint is not None and _PAINTS.match(raw) else None
+
+    def first_painted(self) -> Paint | None:
+        """Return the line editor's first paint since the switch of bracketed paste, whatever was printed after it."""
+        first = _FIRST_PAINT.match("".join(self._paint or ())) if self.paste else None
+        return _last_paint(first[0]) if first is not None else None
+
+
+def _last_paint(raw: str) -> Paint | None:
+    start = raw.rfind("\r\x1b[K")
+    if start < 0:
+        return None
+    body, _, column = raw[start + 4 :].rpartition("\r")
+    text = _STYLE.sub("", body).replace("\r", "")
+    number = _FORWARD.match(column)
+    return Paint(text=text, column=int(number[1] or 1) if number else 0)

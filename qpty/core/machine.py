@@ -10,6 +10,8 @@ Rules:
   record, reading stops there (`suspended`), the question goes out as a command, and what arrives meanwhile waits.
 - A prompt is a candidate only while it is the very last thing that was printed; it is judged by its witnesses when
   nothing more is readable, and again (10 ms, then doubling to 1 s) as long as they disagree.
+- A prompt over which something was printed is no candidate. The line editor is asked to paint it anew, a few times, by
+  a key that does nothing else.
 - Every turn ends once. What proved it is in its evidence.
 - What is new in the record since the mark is the running turn's. So nothing is typed at a mark that may be an old one:
   it is read anew first, at *ready*, when the record is at rest. If that can't be done in bounded time, the turn takes
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qpty.core.dialect import Dialect
+    from qpty.core.lines import Paint
     from qpty.core.record import RecordMark, RecordProblem
 
 Output = Event | Command
@@ -96,6 +99,16 @@ LOOK_SLOWEST: Final = 1.0
 
 QUIET_LOOK: Final = 1.0
 """Seconds of silence in a turn after which the witnesses are looked at: does something unknown wait for keys?"""
+
+PAINTED_OVER: Final = 0.05
+"""Seconds of silence after which a start's prompt that isn't the last thing printed counts as painted over."""
+
+REPAINT_AGAIN: Final = (0.5, 2.0, 5.0)
+"""Seconds after which the line editor is asked again to paint its prompt anew; after the last it is asked no more."""
+
+SERVERS_SETTLE: Final = 2.0
+"""Seconds that a painted prompt waits for the CLI to tell what became of its servers (measured, on a busy machine: up
+to 2 ms). It is told on another thread, which could tear a turn's sequences apart."""
 
 UNKNOWN_AFTER: Final = 2
 """So many quiet looks in a row must say that something unknown waits for keys."""
@@ -151,6 +164,9 @@ class Machine:
         self._timers.set("start", now + self._deadlines.start)
         self._look_delay = LOOK_AGAIN
         self._quiet_looks = 0
+        self._server_tools = 0
+        self._repaints = 0
+        self._servers_settle_by: float | None = None
         self._cleared = False
         self._by_hand = False  # in this turn
         self._question_handled = False
@@ -203,9 +219,17 @@ class Machine:
         self._read_on()
         if self._turn is not None:
             self._out += self._turn.take()
+            self._note_server_tools(self._turn)
         self._arm()
         out, self._out = self._out, []
         return out
+
+    def _note_server_tools(self, turn: Turn) -> None:
+        """Begin a turn's time anew whenever a server's tool begins or ends: what it takes isn't the turn's."""
+        if turn.server_tools != self._server_tools:
+            self._server_tools = turn.server_tools
+            if "turn" in self._timers:
+                self._timers.set("turn", self._now + self._deadlines.turn)
 
     def describe(self) -> str:
         """Return where things stand, for a log when something waits for too long."""
@@ -288,9 +312,12 @@ class Machine:
                 # next line: taking its raw mode away while it reads would leave it deaf.
                 self._out.append(RestoreTerminal())
             self._turn.children_seen(seen.children)
-            self._turn.hold(seen.now)
-            if self._turn.segments.hold_until is not None:
-                self._timers.set("hold", self._turn.segments.hold_until)
+            self._hold(self._turn, seen.now)
+
+    def _hold(self, turn: Turn, now: float) -> None:
+        turn.hold(now)
+        if turn.segments.hold_until is not None:
+            self._timers.set("hold", turn.segments.hold_until)
 
     def _text_waits(self) -> bool:
         """Whether something visible was printed after what has been read."""
@@ -336,6 +363,8 @@ class Machine:
         if late and self._try_record_again(self._turn_record):
             return
         turn.record_read((), readable=given.result is not None and not turn.outrun)
+        if turn.segments.hold_until is not None:
+            self._hold(turn, self._now)  # what was printed meanwhile hasn't been read: it may still unmask a forgery
 
     # -- prompts and questions
 
@@ -346,7 +375,8 @@ class Machine:
             return
         self._look_delay = LOOK_AGAIN
         if not self._waits_for_keys():
-            self._timers.set("look", self._now + QUIET_LOOK)
+            quiet = PAINTED_OVER if self._turn is None and self._painted_over() else QUIET_LOOK
+            self._timers.set("look", self._now + quiet)
         elif self._reader.lines.paste:
             self._timers.cancel("look")
             self._out.append(Look())
@@ -362,7 +392,10 @@ class Machine:
 
     def _prompt(self) -> bool | None:
         """None without a painted prompt; True for one with nothing typed at it, False for one with leftover keys."""
-        paint = self._reader.lines.painted()
+        return self._is_empty(self._reader.lines.painted())
+
+    def _is_empty(self, paint: Paint | None) -> bool | None:
+        """What `_prompt` says of the last one, of any paint."""
         if paint is None:
             return None
         last = paint.text.rpartition("\n")[2]
@@ -370,6 +403,26 @@ class Machine:
         if match is None:
             return None
         return match.end() == len(last) and wcswidth(last) == paint.column
+
+    def _painted_over(self) -> bool:
+        """Whether the line editor has painted a prompt over which something was printed, and may be asked for another.
+
+        At a start no tool has run yet: bracketed paste is only on if the editor has switched it on.
+        """
+        lines, turn = self._reader.lines, self._turn
+        if not lines.paste or self._repaints >= len(REPAINT_AGAIN) or self._strayed:
+            return False
+        if turn is None:
+            return True
+        return turn.phase is not Phase.ECHO and self._is_empty(lines.first_painted()) is True
+
+    def _servers_unsettled(self) -> bool:
+        """Whether the CLI still has to tell, at a start, what became of its servers. Not for long, at a prompt."""
+        if not self._reader.loading:
+            return False
+        if self._servers_settle_by is None:
+            self._servers_settle_by = self._now + SERVERS_SETTLE
+        return self._now < self._servers_settle_by
 
     def _menu_painted(self) -> bool:
         turn = self._turn
@@ -395,7 +448,11 @@ class Machine:
         if self._turn is not None and self._turn.phase is Phase.ECHO:
             return
         if reads_keys and empty:
+            if self._servers_unsettled():
+                self._look_again()
+                return
             self._cleared = False
+            self._repaints = 0
             turn = self._turn
             self._read_record(self._prompt_proved, from_anywhere=turn is not None and turn.unplaced)
             return
@@ -412,11 +469,22 @@ class Machine:
 
     def _judge_silence(self, *, reads_keys: bool) -> None:
         """Nothing known waits for keys. If something does, it is unknown; silence by itself says nothing."""
+        if reads_keys and self._painted_over():
+            self._repaint()
+            return
         self._quiet_looks = self._quiet_looks + 1 if reads_keys else 0
         if self._quiet_looks >= UNKNOWN_AFTER and self.state is not State.UNKNOWN:
             self._go(Signal.UNRECOGNISED, "the terminal reads keys at a screen that is not known")
             self._notice("unrecognised_screen", "The command line waits for keys at a screen that qpty doesn't know.")
         self._timers.set("look", self._now + QUIET_LOOK)
+
+    def _repaint(self) -> None:
+        if self._servers_unsettled():
+            self._look_again()
+            return
+        self._timers.set("look", self._now + REPAINT_AGAIN[self._repaints])
+        self._repaints += 1
+        self._out.append(SendKeys(data=self.dialect.repaint))
 
     def _prompt_proved(self, given: RecordRead) -> None:
         """The prompt is painted and the witnesses agree; the record was read to say what ended."""
@@ -605,6 +673,7 @@ class Machine:
         self._interrupts = 0
         self._overdue = None
         self._quiet_looks = 0
+        self._server_tools = 0
         self._timers.cancel()
         self._timers.set("submit", self._now + self._deadlines.submit)
         self._timers.set("turn", self._now + self._deadlines.turn)
@@ -743,7 +812,7 @@ class Machine:
                 if not self._backlog and not self.suspended:
                     self._out.append(Look())
             case "hold":
-                if self._turn is not None:
+                if self._turn is not None and self._turn.need is None:  # else what unmasks it may not be read yet
                     self._turn.segments.release(self._now)
             case "record":
                 if self._after_record is not None:
@@ -761,7 +830,10 @@ class Machine:
                 else:
                     self._too_long("Nothing was printed for too long.")
             case "turn":
-                self._too_long("The turn took too long.")
+                if self._turn is not None and self._turn.server_tool_open:
+                    self._timers.set("turn", self._now + self._deadlines.turn)
+                else:
+                    self._too_long("The turn took too long.")
 
     def _too_long(self, text: str) -> None:
         """A deadline of the turn passed: interrupt it; it fails as `timeout` when the prompt is back."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from qpty.core.lines import ERASE_LINE, LINE_LIMIT, PASTE_OFF, PASTE_ON, LineReader
+from qpty.core.lines import CURSOR_HOME, ERASE_LINE, LINE_LIMIT, PASTE_OFF, PASTE_ON, LineReader
 from qpty.core.turn import Phase, Turn
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ class TokenReader:
 
     `on_accepted` is called when the line editor takes what was typed for the turn; `on_entered`, with its prompt and
     line, when it takes a line that nobody announced: one that was typed by hand, or a print of a tool.
+
+    `loading` says that the CLI still has to tell, outside a turn, what became of the servers that it loads.
     """
 
-    __slots__ = ("_dialect", "_kept", "_now", "_on_accepted", "_on_entered", "lines", "turn")
+    __slots__ = ("_dialect", "_kept", "_now", "_on_accepted", "_on_entered", "lines", "loading", "turn")
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class TokenReader:
     ) -> None:
         self.lines = LineReader()
         self.turn: Turn | None = None
+        self.loading = False
         self._dialect = dialect
         self._on_accepted = on_accepted
         self._on_entered = on_entered
@@ -97,10 +100,18 @@ class TokenReader:
         if turn is None:
             if line.text.strip():
                 self._kept.append(line.text.strip())
+                self._hear_of_servers(line.text)
         elif turn.phase is Phase.ANSWER:
-            turn.segments.end_line()
+            if not self.lines.painting:
+                turn.segments.end_line()
         elif turn.phase is not Phase.ECHO:
             turn.line(line, self._now)
+
+    def _hear_of_servers(self, text: str) -> None:
+        if self._dialect.servers_loading.search(text):
+            self.loading = True
+        elif self._dialect.servers_settled.search(text):
+            self.loading = False
 
     def _sequence(self, token: str) -> None:
         turn, lines = self.turn, self.lines
@@ -114,6 +125,8 @@ class TokenReader:
                 self._on_accepted(turn)
             elif turn is not None and was_on and self._on_entered is not None:
                 self._on_entered(turn, lines.text)
+        elif token == CURSOR_HOME:
+            lines.cursor_home()
         elif token == ERASE_LINE:
             lines.sequence(token)
             if turn is not None:

@@ -7,7 +7,7 @@ was read, so that the state machine can ask for it and be tested without a datab
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -36,15 +36,23 @@ class RecordedResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedImage:
+    """A picture that was sent with a message or with tool results: `format` is png, jpeg, gif or webp."""
+
+    format: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedEntry:
     """One exchange of the history: what was sent to the model and what it answered.
 
     `prompt` is the user's message (None where only tool results were sent); `results` are the tool results that were
     sent with it; `cancelled` says that they stand for refused or abandoned tools (`prompt` is then the message that
-    refused them, or the CLI's own words for a plain "no"). `text` is the model's exact answer and `tools` the calls it
-    ended with: empty for a final answer. `made_up` marks an answer that the CLI wrote itself ("Tool uses were
-    interrupted …") and that must never be published as the model's words. `message_id` is None for imported and made-up
-    entries, and only for them: every answer of a model has one.
+    refused them, or the CLI's own words for a plain "no"). `images` were sent with either. `text` is the model's exact
+    answer and `tools` the calls it ended with: empty for a final answer. `made_up` marks an answer that the CLI wrote
+    itself ("Tool uses were interrupted …") and that must never be published as the model's words. `message_id` is None
+    for imported and made-up entries, and only for them: every answer of a model has one.
     """
 
     message_id: str | None
@@ -53,6 +61,7 @@ class RecordedEntry:
     cancelled: bool = False
     text: str
     tools: tuple[RecordedTool, ...] = ()
+    images: tuple[RecordedImage, ...] = ()
     made_up: bool = False
     request_started_ms: int | None = None
     stream_ended_ms: int | None = None

@@ -39,6 +39,23 @@ _return = re.compile(_LONE_RETURN)
 _return_and_more = re.compile(rf"\r{_FOREIGN}\Z")
 
 
+_ATOM = re.compile(r"\{n\}|\x1b\[[0-?]*[@-~]|.", re.DOTALL)
+_NUMBER = r"\d{1,4}"
+
+
+def _spelled(word: str, gap: str = "") -> str:
+    """A pattern for a word, with a gap between its characters; none beside a number or a sequence of its own.
+
+    There a gap could be matched in many ways, and what a tool prints would cost much.
+    """
+    parts: list[str] = _ATOM.findall(word)
+    pattern = ""
+    for before, part in zip(["", *parts], parts, strict=False):
+        pattern += gap if len(before) == len(part) == 1 else ""
+        pattern += _NUMBER if part == "{n}" else re.escape(part)
+    return pattern
+
+
 class _Undecided(Exception):  # noqa: N818 - not an error: more text is needed to decide
     """What stands at the end may become a frame."""
 
@@ -47,8 +64,9 @@ class FrameLifter:
     """Takes spinner frames out of decoded text, whatever the pieces it comes in.
 
     `frames` are the animation's pictures; every character of theirs counts as a frame character, so both `"⠋"` and
-    `"▰▰▱"` are fine. `words` are the texts that follow, such as `"Thinking..."`; none may begin with another, since a
-    piece that ends with the shorter could then not be decided. Without frames or words all text passes unchanged.
+    `"▰▰▱"` are fine. `words` are the texts that follow, such as `"Thinking..."`: they may have whole escape sequences,
+    and `{n}` in one stands for a number. None may begin with another, since a piece that ends with the shorter could
+    then not be decided. Without frames or words all text passes unchanged.
 
     Raises ValueError for an empty word and for words of which one begins with another.
     """
@@ -69,7 +87,7 @@ class FrameLifter:
             self._frame: re.Pattern[str] | None = None
             return
         pictures = f"[{characters}]"
-        self._frame = re.compile(rf"{pictures}{{1,16}} (?:{'|'.join(map(re.escape, words))})")
+        self._frame = re.compile(rf"{pictures}{{1,16}} (?:{'|'.join(map(_spelled, words))})")
         self._run = re.compile(rf"{pictures}{{1,16}}")
         self._head = re.compile(rf"\r({_FOREIGN})(?={pictures})")
         # A sequence broken off inside the words seems to end with their next letter: such a letter says nothing.
@@ -78,7 +96,7 @@ class FrameLifter:
         self._event = re.compile(
             rf"{_LONE_RETURN}|{pictures}|{_MOVEMENT}|(?P<begun>\x1b(?:\[[0-?]{{0,64}}[ -/]{{0,4}})?\Z)"
         )
-        self._word = re.compile("|".join(f"({_FOREIGN})".join(map(re.escape, word)) for word in words))
+        self._word = re.compile("|".join(_spelled(word, f"({_FOREIGN})") for word in words))
 
     def feed(self, text: str) -> str:
         """The text without frames. What may be the beginning of a frame is held back for the next call or `flush`.

@@ -5,7 +5,7 @@ Where a turn is (`Phase`) decides who may be speaking:
 | phase | who speaks | what ends it |
 |---|---|---|
 | echo | the line editor, echoing what was typed | bracketed paste goes off |
-| waiting | the CLI: headers, questions, warnings, errors | the answer's prefix, a tool's header |
+| waiting | the CLI: headers, questions, warnings, errors, what became of hooks | the answer's prefix, a tool's header |
 | answer | the model, in plain text; any colour is the CLI again | a colour, or the prompt |
 | header | the CLI, describing a call with the model's (untrusted) arguments | a question, the first line of output |
 | run | the tool: bytes of anybody | as many completions as the record has tools |
@@ -82,6 +82,7 @@ class _Call:
     tool_id: str
     name: str
     recorded: RecordedTool | None
+    of_server: bool = False
     started: bool = False
     ended: bool = False
 
@@ -93,6 +94,13 @@ class Menu:
     title: str
     options: list[str]
     selected: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejection:
+    """A line that says that the CLI ran none of the answer's calls, until the record says which these are."""
+
+    outcome: ToolOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,8 @@ class Turn:
         self.question_open = False
         self.finished: RecordedEntry | None = None
         self.entries: list[RecordedEntry] = []
+        self.server_tools = 0
+        """How often a server's tool began or ended."""
         self.accepted_at: float | None = None
         self.menu: Menu | None = None
         self.interrupted = False
@@ -131,6 +141,7 @@ class Turn:
         self._remarks: list[str] = []
         self._after_echo = Phase.WAITING
         self._opening: list[str] | None = None
+        self._rejections_told = False  # the calls of which the lines that come next say that they weren't run
         self._calls: list[_Call] = []
         self._headers = 0
         self._astray = False
@@ -145,7 +156,7 @@ class Turn:
         self._withheld: list[str] = []
         self._output: list[str] = []
         self._output_size = 0
-        self._pending: re.Match[str] | _Completion | None = None
+        self._pending: re.Match[str] | _Rejection | _Completion | None = None
 
     # -- what the owner asks
 
@@ -165,6 +176,11 @@ class Turn:
     def tool_open(self) -> bool:
         """Whether a tool is described, asked for or running: silence means nothing then."""
         return self.phase in {Phase.HEADER, Phase.RUN}
+
+    @property
+    def server_tool_open(self) -> bool:
+        """Whether a tool of a server is described or running: it may be waiting for somebody elsewhere."""
+        return any(call.of_server and call.started and not call.ended for call in self._calls)
 
     @property
     def failure(self) -> Failure | None:
@@ -205,9 +221,11 @@ class Turn:
         """
         if self.phase is Phase.WAITING:
             self._opening = []
+            self._rejections_told = False
 
     def begin_answer(self, now: float, *, before: str = "") -> None:
         """The answer's prefix was painted, after the blanks `before` it: what follows in plain text is the model's."""
+        self._rejections_told = False
         self.segments.open(now)
         self.phase = Phase.ANSWER
         opening, self._opening = self._opening, None
@@ -334,10 +352,9 @@ class Turn:
         self.need = None
         pending, self._pending = self._pending, None
         if isinstance(pending, re.Match):
-            if "name" in pending.re.groupindex:
-                self._header(pending, readable=readable)
-            else:
-                self._rejected(readable=readable)
+            self._header(pending, readable=readable)
+        elif isinstance(pending, _Rejection):
+            self._rejected(pending.outcome, readable=readable)
 
     def children_seen(self, children: int) -> None:
         """The children were counted: with one alive, a completion is only something that a tool printed."""
@@ -378,9 +395,13 @@ class Turn:
         elif self.segments.hold_until is not None and self._completion(line) is not None:
             # The completion that was believed was the tool's own print; so was any answer since.
             self.segments.discard()
-        elif match := dialect.tool_invalid.fullmatch(text):
+        elif line.colour in dialect.hooks_colours and dialect.hooks_line.fullmatch(text):
+            pass  # they run before the calls are described: neither the model's words nor the CLI's about the turn
+        elif line.colour == dialect.tool_forbidden_colour and dialect.tool_forbidden.fullmatch(text):
+            self._reject("refused")  # not kept: a hook's own words follow on the line
+        elif dialect.tool_invalid.fullmatch(text):
             self._remark(text)
-            self._pending, self.need = match, Need.RECORD
+            self._reject("error")
         elif match := dialect.menu_title.fullmatch(text):
             self.menu = Menu(title=match["title"], options=[], selected=0)
         elif self.menu is not None and (match := dialect.menu_selected.fullmatch(text)):
@@ -496,6 +517,8 @@ class Turn:
 
     def _start_call(self, call: _Call, *, trusted: bool, server: str | None = None) -> None:
         call.started = True
+        call.of_server = server is not None
+        self.server_tools += call.of_server
         arguments = dict(call.recorded.arguments) if call.recorded else None
         purpose = arguments.get(self._dialect.tool_purpose_argument) if arguments else None
         self._events.append(
@@ -510,14 +533,25 @@ class Turn:
             )
         )
 
-    def _rejected(self, *, readable: bool) -> None:
-        """The CLI refused the calls before asking anybody: their arguments were wrong, or a rule forbids them."""
+    def _reject(self, outcome: ToolOutcome) -> None:
+        if not self._rejections_told:  # several calls of one answer have a line each
+            self._pending, self.need = _Rejection(outcome), Need.RECORD
+
+    def _rejected(self, outcome: ToolOutcome, *, readable: bool) -> None:
+        """The CLI ran none of the calls, and asked nobody.
+
+        `error`: their arguments were wrong. `refused`: a rule or a hook of the agent file doesn't allow one of them,
+        and with one refused none is run, as when a person refuses.
+        """
+        if not readable and not self._calls:
+            self.segments.abandon(tools=1)
         self._rounds += not self._headers and (bool(self._calls) or not readable)
         self._round_over()
         for call in self._calls:
             if not call.started:
                 self._start_call(call, trusted=False)
-        self._end_calls("error")
+        self._rejections_told = bool(self._calls)
+        self._end_calls(outcome)
 
     def _argument_lines(self, call: _Call) -> Counter[str]:
         lines: Counter[str] = Counter()
@@ -544,6 +578,7 @@ class Turn:
     def _end_call(self, call: _Call, outcome: ToolOutcome, seconds: float | None) -> None:
         self._flush_output()
         call.ended = True
+        self.server_tools += call.of_server
         if self.interrupted and outcome != "refused":
             outcome = "interrupted"  # whatever the CLI makes of a tool that was ended under it
         self._events.append(ToolCompleted(turn_id=self.turn_id, tool_id=call.tool_id, outcome=outcome, seconds=seconds))

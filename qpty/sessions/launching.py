@@ -74,7 +74,11 @@ class Launcher:
 
     async def _put_files(self, profile: Profile, directory: Path) -> None:
         """Write what the agent finds in its directory, over whatever its tools made of it; never through a link."""
-        for path, content in self._provider.files(profile).items():
+        try:
+            files = self._provider.files(profile, directory)
+        except AgentError as error:
+            raise AgentUnavailableError("unknown", str(error)) from error
+        for path, content in files.items():
             try:
                 await ConfinedDirectory(directory).write(path, content)
             except FileError as error:

@@ -90,6 +90,23 @@ def test_the_prompts_of_q_are_known(text: str, is_prompt: bool) -> None:
     assert (dialects.load("q").prompt.fullmatch(text) is not None) == is_prompt
 
 
+@pytest.mark.parametrize(
+    ("line", "loading", "settled"),
+    [
+        ("⠋ 0 of 1 mcp servers initialized. ctrl-c to start chatting now", True, False),
+        ("✓ 1 of 1 mcp servers initialized.", False, True),
+        ("✗ 0 of 1 mcp servers initialized.", False, True),
+        ("⚠ 1 of 3 mcp servers initialized. Servers still loading:", False, True),
+        ("✓ client loaded in 0.04 s", False, False),
+        ("🤖 You are chatting with claude-sonnet-4.5", False, False),
+    ],
+)
+def test_what_q_tells_of_its_servers_is_known(line: str, loading: bool, settled: bool) -> None:
+    dialect = dialects.load("q")
+    assert (dialect.servers_loading.search(line) is not None) == loading
+    assert (dialect.servers_settled.search(line) is not None) == settled
+
+
 # -- what is wrong is named
 
 
@@ -107,6 +124,9 @@ def test_the_prompts_of_q_are_known(text: str, is_prompt: bool) -> None:
         ("colour = 10", 'colour = "green"', "answer.colour", "colour = 10", "valid integer"),
         ("header_colour = 13", "header_colour = -1", "tool.header_colour", "header_colour", "greater than or equal"),
         ("pattern = '(?:\\[", "pattern = '((?:\\[", "prompt.pattern", "pattern = '(?:", "not a regular expression"),
+        ('repaint = "\\f"', 'repaint = "\\r"', "prompt.repaint", "repaint =", "one control character"),
+        ('repaint = "\\f"', 'repaint = "l"', "prompt.repaint", "repaint =", "one control character"),
+        ('repaint = "\\f"', 'repaint = "\\f\\f"', "prompt.repaint", "repaint =", "one control character"),
         ("title = '\\?", "title = '[[a]", "menu.title", "title = '", "not a regular expression: Possible nested set"),
         ("title = '\\?", "title = '?", "menu.title", "title = '", "not a regular expression"),
         ("verified = true", 'verified = "yes"', "verified", "verified = true", "valid boolean"),

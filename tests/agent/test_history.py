@@ -21,12 +21,16 @@ from qpty.agent.history import (
     HistoryStateError,
     HistoryTextError,
     HistoryTooLargeError,
+    cut_document,
+    import_document,
     load_command,
     save_command,
     save_history,
+    write_document,
     write_history,
 )
 from qpty.agent.record import ConversationRecord, RecordMissingError, RecordShapeError
+from qpty.core.record import NO_RECORD, RecordedEntry, RecordedImage, RecordedResult, RecordedTool
 
 EXCHANGES = [Exchange(prompt="remember\nblue\t ❤️", answer=" ok\x1b[31m"), Exchange(prompt="y", answer="")]
 STATE = {
@@ -144,6 +148,97 @@ def test_a_history_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(HistoryTooLargeError):
         write_history(tmp_path / "h", [], directory=tmp_path, state=put(tmp_path / "s", STATE | {"x": "y" * 3_000}))
     assert not (tmp_path / "h").exists()
+
+
+def asked(prompt: str, *calls: str, text: str = "a", **more: Any) -> RecordedEntry:
+    """An entry with a prompt, and calls of these ids."""
+    tools = tuple(RecordedTool(tool_id=call, name="add", arguments={"n": [1, None]}) for call in calls)
+    return RecordedEntry(message_id=None, prompt=prompt, text=text, tools=tools, **more)
+
+
+def told(*ids: str, text: str = "b", **more: Any) -> RecordedEntry:
+    """An entry with the results of these calls."""
+    results = tuple(RecordedResult(tool_id=one, ok=one != "bad", text=f"r {one}") for one in ids)
+    return RecordedEntry(message_id=None, prompt=None, results=results, text=text, **more)
+
+
+def test_what_is_imported_is_what_the_record_then_has(tmp_path: Path) -> None:
+    image = RecordedImage(format="webp", data=bytes(range(256)))
+    entries = (
+        asked("p1", "one", "bad", images=(image,)),
+        told("one", "bad", text=""),
+        asked("p2", text="Response timed out"),
+        asked("p3", "two"),
+        told("two", images=(image, image)),
+        asked("p4", "last"),
+    )
+    document = import_document(entries, directory=tmp_path)
+    record = database(tmp_path / "db", tmp_path, json.dumps(document))
+    assert record.since(NO_RECORD).entries == entries
+    assert [tool.tool_id for tool in record.last_calls()] == ["last"]
+    assert document["valid_history_range"] == [0, 6]
+    write_document(tmp_path / "h", document, state=put(tmp_path / "state", STATE))
+    assert get(tmp_path / "h")["tools"] == STATE["tools"]
+
+
+def test_an_import_goes_on_from_a_conversation_without_changing_it(tmp_path: Path) -> None:
+    base = import_document([asked("p1", "one")], directory=tmp_path) | {"latest_summary": ["s", {}], "novel": 1}
+    before = json.dumps(base)
+    document = import_document([told("one"), asked("p2")], directory=tmp_path, base=base)
+    assert json.dumps(base) == before
+    assert document["history"][:1] == base["history"]
+    assert (document["latest_summary"], document["novel"]) == (["s", {}], 1)
+    assert document["conversation_id"] != base["conversation_id"]
+    record = database(tmp_path / "db", tmp_path, json.dumps(document))
+    assert [entry.prompt for entry in record.since(NO_RECORD).entries] == ["p1", None, "p2"]
+    assert record.last_calls() == ()
+    assert cut_document(document, length=2, message_id=None)["history"] == document["history"][:2]
+
+
+def test_a_call_without_a_result_gets_the_clis_own(tmp_path: Path) -> None:
+    entries = [asked("p1", "one", "two"), told("two"), asked("p2", "three"), asked("p3")]
+    document = import_document(entries, directory=tmp_path)
+    history = document["history"]
+    read = database(tmp_path / "db", tmp_path, json.dumps(document)).since(NO_RECORD).entries
+    assert [(entry.cancelled, entry.made_up) for entry in read] == [(False, False)] * 3 + [(True, False)]
+    cancelled = {"content": [{"Text": "Tool use was cancelled by the user"}], "status": "Error"}
+    results = history[1]["user"]["content"]["ToolUseResults"]["tool_use_results"]
+    assert [result["tool_use_id"] for result in results] == ["two", "one"]
+    assert results[1] == {"tool_use_id": "one", **cancelled}
+    assert history[3]["user"]["content"] == {
+        "CancelledToolUses": {"prompt": "p3", "tool_use_results": [{"tool_use_id": "three", **cancelled}]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("entries", "index", "part"),
+    [
+        ([told()], 0, "prompt"),
+        ([asked(" ")], 0, "prompt"),
+        ([asked("\ud800")], 0, "prompt"),
+        ([asked("p", text="\ud800")], 0, "answer"),
+        ([asked("p", "\ud800")], 0, "answer"),
+        ([told("one")], 0, "results"),
+        ([asked("p"), told("one")], 1, "results"),
+        ([asked("p", "one"), told("one", "two")], 1, "results"),
+        ([asked("p", "one"), told("one", "one")], 1, "results"),
+        ([asked("p", "one"), told("one"), told("one")], 2, "results"),
+        ([asked("p", "one"), asked("p", results=(RecordedResult(tool_id="one", ok=True, text=""),))], 1, "results"),
+        ([asked("p", images=(RecordedImage(format="svg", data=b""),))], 0, "images"),
+    ],
+)
+def test_what_the_models_service_would_refuse_is_not_imported(
+    tmp_path: Path, entries: list[RecordedEntry], index: int, part: str
+) -> None:
+    with pytest.raises(HistoryTextError) as caught:
+        import_document(entries, directory=tmp_path)
+    assert (caught.value.index, caught.value.part) == (index, part)
+
+
+def test_an_import_is_bounded(tmp_path: Path) -> None:
+    base = import_document([asked("p")] * 4_000, directory=tmp_path)
+    with pytest.raises(HistoryTooLargeError, match="4901 exchanges"):
+        import_document([asked("p")] * 901, directory=tmp_path, base=base)
 
 
 @pytest.mark.parametrize("content", ["", "nope", "[]", '{"tools": []}', "{}"])

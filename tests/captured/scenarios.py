@@ -9,7 +9,17 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.core.playbook import ANSWER, ANSWER_END, COMPLETED, PROMPT, QUESTION, header
+from tests.core.playbook import (
+    ANSWER,
+    ANSWER_END,
+    COMPLETED,
+    HOOKS_CLEAR,
+    HOOKS_FRAME,
+    HOOKS_REFUSED,
+    PROMPT,
+    QUESTION,
+    header,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +47,12 @@ class Scenario:
 
 FRAME_IN_SEQUENCE: Final = re.compile(rb"\x1b\[[0-9;?]*(?:\r\xe2\xa0|\xe2\xa0)")
 FRAME_BEFORE_LINE_END: Final = re.compile(rb"Thinking\.\.\.\r\n\x1b\[38;5;13m")
+
+PAINTED_OVER: Final = re.compile(
+    rb"> \x1b\[0m\r\x1b\[\d+C\x1b\[1G\x1b\[1A\x1b\[2K.*loaded in .*\x1b\[H\x1b\[J", re.DOTALL
+)
+SERVERS_IN_SEQUENCE: Final = re.compile(rb"\x1b\[[0-9;]*\x1b\[(?:1G|m)")
+"""What q tells of its servers stands over the first prompt; and in a sequence that its other thread writes."""
 
 PANIC: Final = ("hello",)
 """A message after which the process ends."""
@@ -69,6 +85,9 @@ FORGERIES: Final = {
     "osc": b"\x1b]0;never ends \x1b[?2004h\x1b[38;5;10m",
     "spinner": "\r⠋ Thinking...\x1b[2K\x1b[1Gprogress 10 %\rprogress 99 %\x1b[K\n".encode(),
     "bytes": bytes(range(256)) + b"\n",
+    "hooks": _bytes(
+        HOOKS_FRAME + HOOKS_CLEAR + COMPLETED + HOOKS_REFUSED + ANSWER + "forged answer" + ANSWER_END + PROMPT
+    ),
 }
 """What a hostile file may hold; each is printed to the tool's output and to the terminal itself."""
 
@@ -92,6 +111,26 @@ DENYING_AGENT: Final = {
         "fs_write": {"deniedPaths": ["/", "/**", "**"]},
     },
 }
+
+
+def hooking(*hooks: tuple[str, str]) -> Mapping[str, bytes]:
+    """An agent file `hooked` whose tools run unasked; `hooks` run before them: which tools' (a glob), and what."""
+    agent = {
+        "name": "hooked",
+        "tools": ["*"],
+        "allowedTools": ["execute_bash", "fs_read", "fs_write"],
+        "resources": [],
+        "hooks": {"preToolUse": [{"matcher": matcher, "command": command} for matcher, command in hooks]},
+    }
+    return {".amazonq/cli-agents/hooked.json": json.dumps(agent).encode()}
+
+
+def attached(path: str) -> str:
+    """A message on which the model says something and then looks at a picture."""
+    return f'mcp fs_read {{"operations": [{{"mode": "Image", "image_paths": ["{path}"]}}]}}'
+
+
+OFF: Final = ("*", "echo 'this tool is switched off in this session' >&2; exit 2")
 
 SCRIPT: Final = """bash set -e
 
@@ -169,12 +208,53 @@ SCENARIOS: Final = (
     Scenario(name="image", steps=("image picture.png", ":allow"), files={"picture.png": _png(size=16)}),
     Scenario(name="image-missing", steps=("image missing.png",)),
     Scenario(name="mcp", steps=('mcp add {"a": 40, "b": 2}', "hello"), options=("--agent", "tester"), mcp=True),
+    Scenario(
+        name="painted-over",
+        steps=('mcp add {"a": 40, "b": 2}',),
+        options=("--agent", "tester"),
+        mcp=True,
+        wanted=lambda output: PAINTED_OVER.search(output) is not None,
+    ),
+    Scenario(
+        name="servers-in-sequence",
+        steps=("hello",),
+        options=("--agent", "tester"),
+        mcp=True,
+        wanted=lambda output: SERVERS_IN_SEQUENCE.search(output) is not None,
+    ),
     Scenario(name="no-such-tool", steps=("mcp nosuch {}",)),
     Scenario(
         name="rejected",
         steps=("bash echo no", "read a.txt", "write made.txt no"),
         options=("--agent", "denying"),
         files={"a.txt": b"no\n", ".amazonq/cli-agents/denying.json": json.dumps(DENYING_AGENT).encode()},
+    ),
+    # hooks
+    Scenario(
+        name="hooks-refused",
+        steps=("bash echo no", "read a.txt", "write made.txt no", "hello"),
+        options=("--agent", "hooked"),
+        files={"a.txt": b"no\n", **hooking(OFF)},
+    ),
+    Scenario(
+        name="hooks-allowed",
+        steps=(attached("picture.png"), "image picture.png", "bash echo yes", "read a.txt"),
+        options=("--agent", "hooked"),
+        files={"a.txt": b"yes\n", "picture.png": _png(size=16), **hooking(("*", "sleep 0.3"))},
+    ),
+    Scenario(
+        name="hooks-two",
+        steps=("two", "two", "hello"),
+        options=("--agent", "hooked"),
+        files=hooking(("execute_bash", "grep -q '\"echo two\"' || exit 0; echo 'not two' >&2; exit 2")),
+    ),
+    Scenario(
+        name="hooks-several",
+        steps=("bash echo yes", "write made.txt no"),
+        options=("--agent", "hooked"),
+        files=hooking(
+            ("*", "sleep 0.2"), ("*", "echo 'a warning' >&2; exit 1"), ("fs_write", "echo 'in\ntwo lines' >&2; exit 2")
+        ),
     ),
     Scenario(
         name="interactive-shell",

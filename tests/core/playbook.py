@@ -47,6 +47,18 @@ QUESTION = (
     "\x1b[0m\x1b[0m\x1b[0m"
 )
 COMPLETED = " ⋮ \r\n\x1b[38;5;10m\x1b[1m ● Completed in 0.2s\x1b[0m\r\n\r\n\x1b[?25l\r\n\x1b[0m"
+HOOKS_FRAME = "\r⢀⠀ \x1b[38;5;12m0\x1b[39m of \x1b[38;5;12m1\x1b[39m hooks finished"
+HOOKS_CLEAR = "\x1b[1G\x1b[2K\x1b[?25l"
+HOOKS_PASSED = (
+    "\x1b[38;5;12m\x1b[38;5;10m✓\x1b[39m \x1b[38;5;12m1\x1b[39m of \x1b[38;5;12m1\x1b[39m hooks finished in "
+    "\x1b[38;5;11m0.08 s\r\n\x1b[0m"
+)
+HOOKS_FAILED = (
+    '\x1b[38;5;9m✗ \x1b[0mpreToolUse "echo no >&2; exit 2"\x1b[38;5;9m failed with exit code: 2, stderr: no)\r\n\x1b[0m'
+    "\x1b[38;5;12m\x1b[38;5;9m✗\x1b[39m \x1b[38;5;12m0\x1b[39m of \x1b[38;5;12m1\x1b[39m hooks finished in "
+    "\x1b[38;5;11m0.08 s\r\n\x1b[0m"
+)
+HOOKS_REFUSED = HOOKS_FAILED + "\r\n\x1b[38;5;9mPreToolHook blocked the tool execution: no\r\n\r\n\x1b[0m"
 
 
 def header(name: str, command: str, *, trusted: bool = False) -> str:

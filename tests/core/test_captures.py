@@ -16,6 +16,7 @@ from qpty.core.commands import DataReceived
 from tests import captured
 from tests.captured.sanitise import FORBIDDEN
 from tests.captured.scenarios import SCENARIOS
+from tests.core.playbook import HOOKS_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +87,8 @@ def test_cuts_change_nothing(name: str) -> None:
 
 
 TURN = re.compile(rb"(?<=\x1b\[\?2004l).*?(?=\x1b\[\?2004h)", re.DOTALL)
-OWN_FRAME = re.compile("\r(?:⠋|⠙|⠹|⠸|⠼|⠴|⠦|⠧|⠇|⠏) Thinking\\.\\.\\.".encode())
+COUNT = r"\x1b\[38;5;12m\d\x1b\[39m"
+OWN_FRAME = re.compile(f"\r[\u2800-\u28ff]+ (?:Thinking\\.\\.\\.|{COUNT} of {COUNT} hooks finished)".encode())
 
 
 def places_for_a_frame(output: bytes) -> list[int]:
@@ -97,20 +99,29 @@ def places_for_a_frame(output: bytes) -> list[int]:
     return sorted(place for place in places if output[place] & 0xC0 != 0x80)
 
 
-def with_a_frame(capture: Capture, place: int) -> Capture:
+def with_a_frame(capture: Capture, place: int, frame: bytes = FRAME) -> Capture:
     """The capture with a frame more, before the byte at `place` of its output."""
     inputs = list(capture.inputs)
     for index, given in enumerate(inputs):
         if isinstance(given, DataReceived):
             if place < len(given.data):
-                inputs[index] = replace(given, data=given.data[:place] + FRAME + given.data[place:])
+                inputs[index] = replace(given, data=given.data[:place] + frame + given.data[place:])
                 break
             place -= len(given.data)
     return replace(capture, inputs=tuple(inputs))
 
 
-@pytest.mark.parametrize("name", ["hello", "bash", "two", "mcp", "read", "rejected", "suspended", "interrupted-tool"])
-def test_a_frame_anywhere_changes_nothing(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [
+        *(
+            (name, FRAME)
+            for name in ("hello", "bash", "two", "mcp", "read", "rejected", "suspended", "interrupted-tool")
+        ),
+        *((name, frame) for name in ("hooks-refused", "hooks-allowed") for frame in (FRAME, HOOKS_FRAME.encode())),
+    ],
+)
+def test_a_frame_anywhere_changes_nothing(name: str, frame: bytes) -> None:
     capture = load(name)
     golden = captured.golden(name)
     output = b"".join(given.data for given in capture.inputs if isinstance(given, DataReceived))
@@ -118,7 +129,7 @@ def test_a_frame_anywhere_changes_nothing(name: str) -> None:
     assert len(places) > 100
     for place in places if name == "hello" else places[:: max(1, len(places) // FRAMES_TRIED)]:
         around = (output[max(0, place - 40) : place], output[place : place + 40])
-        assert captured.played(with_a_frame(capture, place)) == golden, around
+        assert captured.played(with_a_frame(capture, place, frame)) == golden, around
 
 
 # -- what the golden events say
@@ -161,6 +172,29 @@ def test_nothing_is_forged(name: str) -> None:
     assert not counted["notice"]
     assert all(event["exact"] for event in events if event["type"] in {"message.completed", "turn.completed"})
     assert not any(event["text"].startswith("forged") for event in events if event["type"] == "message.delta")
+
+
+HOOKED = {
+    "hooks-refused": ["refused"] * 3,
+    "hooks-allowed": ["ok"] * 4,
+    "hooks-two": ["refused"] * 4,
+    "hooks-several": ["ok", "refused"],
+}
+"""What became of the calls."""
+
+
+@pytest.mark.parametrize("name", HOOKED)
+def test_nothing_of_hooks_is_told_as_the_models_words(name: str) -> None:
+    events = golden(name)
+    for event in events:
+        if event["type"] == "message.delta" and event["segment"] == 0:
+            assert not re.search("[\u2800-\u28ff]|hooks|preToolUse", event["text"])
+        elif event["type"] in {"message.completed", "turn.completed"}:
+            assert event["exact"]
+        elif event["type"] == "tool.started":
+            assert event["arguments"]
+    ends = [event["outcome"] for event in events if event["type"] == "tool.completed"]
+    assert ends == HOOKED[name]
 
 
 FAILURES = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpty.core.lines import LINE_LIMIT, PAINT_LIMIT, PASTE_OFF, PASTE_ON, Line, LineReader, Paint
+from qpty.core.lines import CURSOR_HOME, LINE_LIMIT, PAINT_LIMIT, PASTE_OFF, PASTE_ON, Line, LineReader, Paint
 from qpty.core.tokens import Tokeniser
 from tests.core.playbook import PROMPT
 
@@ -21,6 +21,8 @@ def feed(reader: LineReader, text: str) -> list[Line]:
             reader.paste_on()
         elif token == PASTE_OFF:
             reader.paste_off()
+        elif token == CURSOR_HOME:
+            reader.cursor_home()
         elif token == "\n":
             lines.append(reader.end_line())
         elif token == "\r":
@@ -200,3 +202,54 @@ def test_a_prompt_after_anything_is_a_paint(before: str) -> None:
     feed(reader, before)
     feed(reader, PROMPT)
     assert reader.painted() == Paint(text="> ", column=2)
+
+
+CLEARED = "\x1b[H\x1b[J"
+EMPTY_PAINT = PROMPT.removeprefix(PASTE_ON)
+
+
+@pytest.mark.parametrize("before", ["", "printed over it\r\n", "\x1b[1G\x1b[1A\x1b[2K\r\n", "x\r\n" * PAINT_LIMIT])
+def test_an_editor_that_clears_the_screen_paints_anew(before: str) -> None:
+    reader = LineReader()
+    feed(reader, PROMPT + before + CLEARED)
+    assert reader.painted() is None
+    assert reader.painting
+    feed(reader, EMPTY_PAINT)
+    assert reader.painted() == Paint(text="> ", column=2)
+    feed(reader, "over it")
+    assert reader.painted() is None
+
+
+@pytest.mark.parametrize("raw", [CLEARED + EMPTY_PAINT, PASTE_ON + PASTE_OFF + CLEARED + EMPTY_PAINT])
+def test_who_clears_the_screen_without_the_line_editor_paints_no_prompt(raw: str) -> None:
+    reader = LineReader()
+    feed(reader, raw)
+    assert reader.painted() is None
+    assert not reader.watching
+
+
+@pytest.mark.parametrize("cleared", ["\x1b[H", "\x1b[J", "\x1b[H\x1b[2J", "\x1b[2;1H\x1b[J", "\x1b[Hx\x1b[J"])
+def test_only_a_whole_clearing_begins_a_paint(cleared: str) -> None:
+    reader = LineReader()
+    feed(reader, PASTE_ON + cleared + EMPTY_PAINT)
+    assert reader.painted() is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "paint"),
+    [
+        (PROMPT + "over it", Paint(text="> ", column=2)),
+        (PROMPT, Paint(text="> ", column=2)),
+        (PROMPT + CLEARED + EMPTY_PAINT + "over it", Paint(text="> ", column=2)),
+        (PROMPT + "\r\x1b[K> typed\r\x1b[7C", Paint(text="> ", column=2)),
+        (PASTE_ON + "a notification\r\n" + EMPTY_PAINT + "over it", Paint(text="> ", column=2)),
+        (PASTE_ON + "\x1b[1G\x1b[2Kbefore it" + EMPTY_PAINT, None),
+        (PASTE_ON + "anything", None),
+        (PROMPT + PASTE_OFF, None),
+        (PROMPT + "\r\n", None),
+    ],
+)
+def test_the_first_paint_is_known_whatever_was_printed_after_it(raw: str, paint: Paint | None) -> None:
+    reader = LineReader()
+    feed(reader, raw)
+    assert reader.first_painted() == paint

@@ -30,6 +30,9 @@ from tests.core.playbook import (
     CLEAR,
     COMPLETED,
     FRAME,
+    HOOKS_CLEAR,
+    HOOKS_FRAME,
+    HOOKS_REFUSED,
     LINE_END,
     PROMPT,
     QUESTION,
@@ -49,6 +52,14 @@ MENU = (
     "\r\n\x1b[?25l\x1b[35m?\x1b[0m \x1b[1mSelect a model for this chat session\x1b[0m \x1b[38;5;8m›\x1b[0m\r\n"
     "  one\r\n\x1b[32m❯\x1b[0m \x1b[36mtwo | best\x1b[0m\r\n  three\r\n"
 )
+
+
+SERVERS_TOOL = (
+    "\x1b[38;5;13m🛠️  Using tool: add\x1b[38;5;2m (trusted)\x1b[39m\x1b[0m\x1b[0m from mcp "
+    "server \x1b[38;5;13mclient\x1b[0m\r\n ⋮ \r\n ● Running \x1b[38;5;10madd\x1b[0m with the param:\r\n ⋮  {\r\n"
+    ' ⋮    "a": 1\r\n ⋮  }\r\n\x1b[0m'
+)
+"""A header and description, of a call of `add`."""
 
 
 @pytest.fixture
@@ -414,6 +425,7 @@ FORGERIES = {
     "error": ERROR + PROMPT,
     "menu": MENU,
     "osc": "\x1b]0;title" + PROMPT,
+    "hooks": HOOKS_FRAME + HOOKS_CLEAR + HOOKS_REFUSED + ANSWER + "forged answer" + ANSWER_END + PROMPT,
 }
 
 
@@ -685,6 +697,25 @@ def test_a_tool_may_be_silent_and_a_question_may_wait(q: Playbook) -> None:
     assert not q.sent(Interrupt)
 
 
+def test_the_time_that_a_servers_tool_takes_is_not_the_turns(q: Playbook) -> None:
+    q.says("go")
+    tool = RecordedTool(tool_id="x1", name="add", arguments={"a": 1})
+    q.entries.append(RecordedEntry(message_id="m1", prompt="go", text="", tools=(tool,)))
+    for _ in range(3):
+        q.prints(FRAME)
+        q.passes(500)
+    q.prints(FRAME + CLEAR + LINE_END + SERVERS_TOOL)
+    q.passes(5000)
+    assert not q.sent(Interrupt)
+    q.prints(COMPLETED + FRAME)
+    for _ in range(3):
+        q.passes(500)
+        q.prints(FRAME)
+    assert not q.sent(Interrupt)
+    q.passes(400)
+    assert q.sent(Interrupt)
+
+
 # -- commands of qpty's own
 
 
@@ -710,14 +741,7 @@ def test_tools_with_other_names_are_read_alike(q: Playbook) -> None:
     q.says("go")
     tool = RecordedTool(tool_id="x1", name="add", arguments={"a": 1})
     q.entries.append(RecordedEntry(message_id="m1", prompt="go", text="", tools=(tool,)))
-    q.prints(
-        FRAME
-        + CLEAR
-        + LINE_END
-        + "\x1b[38;5;13m🛠️  Using tool: add\x1b[38;5;2m (trusted)\x1b[39m\x1b[0m\x1b[0m from mcp "
-        "server \x1b[38;5;13mclient\x1b[0m\r\n ⋮ \r\n ● Running \x1b[38;5;10madd\x1b[0m with the param:\r\n ⋮  {\r\n"
-        ' ⋮    "a": 1\r\n ⋮  }\r\n\x1b[0m' + COMPLETED
-    )
+    q.prints(FRAME + CLEAR + LINE_END + SERVERS_TOOL + COMPLETED)
     assert (q.last("tool.started").server, q.last("tool.started").arguments) == ("client", {"a": 1})
     assert q.last("tool.completed").outcome == "ok"
     assert not q.of("tool.output")

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 
 from qpty.core.spinner import REACH, FrameLifter
 
-FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-WORDS = ("Thinking...", "Dividing up the work...")
+FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏⢀⠀⡀"
+HOOKS = "\x1b[38;5;12m{n}\x1b[39m of \x1b[38;5;12m{n}\x1b[39m hooks finished"
+WORDS = ("Thinking...", "Dividing up the work...", HOOKS)
+
+
+HOOKED = "\r⢀⠀ \x1b[38;5;12m2\x1b[39m of \x1b[38;5;12m10\x1b[39m hooks finished"
 
 
 def lift(*pieces: str) -> str:
@@ -40,6 +44,13 @@ def lift(*pieces: str) -> str:
         ("\r⠋ ⋮ \r\n Thinking...", " ⋮ \r\n"),
         ("\r⠋  ⋮ \r\nThinking...", " ⋮ \r\n"),
         ("\r⠋ToolThinkTHE END Thinking...", "ToolThinkTHE END"),
+        # words with a number and colours of their own
+        ("a\r\n" + HOOKED + HOOKED.replace("⢀", "⡀") + "\x1b[1G\x1b[2K", "a\r\n\x1b[1G\x1b[2K"),
+        ("\x1b[0m" + HOOKED + "\x1b[0m\r\n", "\x1b[0m\x1b[0m\r\n"),
+        ("\x1b[38;" + HOOKED + "5;9m✗", "\x1b[38;5;9m✗"),
+        ("\r⢀⠀\x1b[0m\r\n " + HOOKED[4:] + "b", "\x1b[0m\r\nb"),
+        ("\r⢀⠀ \x1b[0m\r\n" + HOOKED[4:] + "b", "\x1b[0m\r\nb"),
+        (HOOKED.replace("of", "\x1b[0mo\x1b[?25lf"), "\x1b[0m\x1b[?25l"),
         # the return was passed on already
         ("\rthere\r\n⠋ Thinking...x", "\rthere\r\nx"),
         ("\r\r\n⠋ Thinking...", "\r\r\n"),
@@ -61,6 +72,10 @@ def test_a_frame_leaves_only_what_is_not_its_own(seen: str, left: str) -> None:
         "\r⠋ installing\r⠙ installing",  # somebody else's spinner
         "\r 10%\r 20%\r",
         "\r⠋ Thinking..",
+        HOOKED.replace("10", "12345"),
+        HOOKED.replace("38;5;12m", "38;5;11m"),
+        HOOKED.replace("finished", "ended"),
+        HOOKED.replace("\x1b[38;5;12m", "").replace("\x1b[39m", ""),  # not in the CLI's colours: somebody's words
         "\r⠋Thinking...",
         "\r" + "x" * REACH + "⠋ Thinking...",
         "\r⠋ " + "x" * REACH + "Thinking...",
@@ -113,6 +128,10 @@ PIECES = st.sampled_from(
         "king...",
         "Dividing up the work...",
         "\r⠋ Thinking...",
+        HOOKED,
+        "\x1b[38;5;12m7\x1b[39m",
+        " of ",
+        " hooks finished",
         "\r\n",
         "x" * 50,
     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qpty.agent.observing import TerminalObserver
     from qpty.agent.provider import Profile
     from qpty.core.events import Answer, Event, MenuRequested, PermissionRequested
-    from qpty.core.record import RecordMark
+    from qpty.core.record import RecordedEntry, RecordedTool, RecordMark
     from qpty.core.terminal import ScreenSnapshot
 
 
@@ -149,7 +149,7 @@ class FakeProvider:
     def own_files(self) -> Collection[str]:
         return ()
 
-    def files(self, profile: Profile) -> Mapping[str, bytes]:
+    def files(self, profile: Profile, directory: Path) -> Mapping[str, bytes]:
         return {}
 
     def agent(
@@ -172,6 +172,12 @@ class FakeProvider:
 
     def cut(self, directory: Path, *, length: int, message_id: str | None) -> str:
         raise AssertionError("a fake agent records nothing")
+
+    def imported(self, entries: Sequence[RecordedEntry], *, directory: Path, base: str | None = None) -> str:
+        raise AssertionError("a fake agent takes nothing up")
+
+    def last_calls(self, directory: Path) -> Sequence[RecordedTool]:
+        return ()
 
     async def end_orphans(self) -> int:
         return 0

@@ -10,7 +10,6 @@ import pytest
 
 from qpty.agent import spec
 from qpty.agent.profile import Profile
-from qpty.core.deadlines import Deadlines
 from qpty.sessions.config import SessionsConfig
 from tests.agent.mcp_server import McpServer
 from tests.sessions.house import House
@@ -155,8 +154,7 @@ async def test_nothing_else_of_the_agent_is_changed_by_a_prompt(lab: Lab, tmp_pa
         (person / ".aws" / "amazonq" / "mcp.json").write_text(json.dumps(servers))
         environment = {**os.environ, "HOME": str(person)}
         found = spec.locate(str(lab.q), environment=environment, data_directory=tmp_path / "data")
-        # A server's word may be painted over q's prompt on a busy machine: then the start is tried again, soon.
-        async with House(found, tmp_path, deadlines=Deadlines(start=6.0)) as home:
+        async with House(found, tmp_path) as home:
             plain = await behaviour(home, lab, Profile())
             prompted = await behaviour(home, lab, PROMPTED)
 

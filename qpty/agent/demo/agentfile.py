@@ -14,7 +14,7 @@ class AgentFileError(Exception):
 class AgentFile:
     """What an agent file asks for; everything is optional but the name."""
 
-    __slots__ = ("allowed", "model", "name", "prompt", "servers", "settings", "tools")
+    __slots__ = ("allowed", "before_tools", "model", "name", "prompt", "servers", "settings", "tools")
 
     def __init__(self, name: str | None = None, content: Json | None = None) -> None:
         content = content or {}
@@ -25,6 +25,8 @@ class AgentFile:
         self.allowed = _names(content.get("allowedTools"))
         self.servers = _objects(content.get("mcpServers"))
         self.settings = _objects(content.get("toolsSettings"))
+        hooks = content.get("hooks")
+        self.before_tools = _hooks(hooks.get("preToolUse") if isinstance(hooks, dict) else None)
 
     def listed(self, tool: str, setting: str) -> list[str]:
         """A list of a tool's settings, such as ("execute_bash", "deniedCommands")."""
@@ -37,6 +39,12 @@ def _string(value: object) -> str | None:
 
 def _names(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else []
+
+
+def _hooks(value: object) -> list[tuple[str, str]]:
+    """Hooks as pairs: which tools' names they are for, and the command."""
+    given = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [(str(one.get("matcher") or "*"), str(one.get("command", ""))) for one in given]
 
 
 def _objects(value: object) -> dict[str, Json]:

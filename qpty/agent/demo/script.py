@@ -20,6 +20,7 @@ DEMO = "(demo agent, no model)"
 HELP = f"""{DEMO} I answer by a message's first word:
 hello, echo TEXT, count N, words N, long N, wide N, markdown, prompty, ansi, doc N, slow N, pause S, think S,
 remember X, recall, history, images, bash CMD, read FILE, write FILE TEXT, image FILE, mcp TOOL JSON, two,
+calls [[TOOL, JSON], …],
 throttle, monthly, suspended, denied, expired, overflow, boom, capacity, broken, streamerror,
 or PLAN: [a JSON list of steps]."""
 
@@ -158,6 +159,8 @@ def _tool_call(word: str, rest: str) -> list[Step] | None:
     if word == "mcp":
         name, _, given = rest.partition(" ")
         return [*_text("Using a tool. "), _tool(name, _arguments(given))]
+    if word == "calls":
+        return [*_text("Several. "), *(_tool(name, given) for name, given in _several(rest))]
     if word == "two":
         both = [_tool("execute_bash", {"command": f"echo {which}"}) for which in ("one", "two")]
         return [*_text("Two at once. "), *both]
@@ -216,6 +219,14 @@ def _arguments(given: str) -> dict[str, object]:
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
+
+
+def _several(given: str) -> list[tuple[str, dict[str, object]]]:
+    try:
+        parsed = json.loads(given)
+        return [(str(name), value if isinstance(value, dict) else {}) for name, value in parsed]
+    except (ValueError, TypeError):
+        return []
 
 
 def _number(rest: str, default: int) -> int:

@@ -32,7 +32,7 @@ class Spinner:
         """Whether frames are being painted."""
         return self._thread is not None
 
-    def start(self, before: str, label: str = "Thinking...") -> None:
+    def start(self, before: str, label: str = "Thinking...", frames: tuple[str, ...] = ()) -> None:
         """Write `before` and start: beside it, now and then, so that frames get between its pieces.
 
         Without a terminal (`--no-interactive` into a pipe) there is only `before`.
@@ -45,24 +45,24 @@ class Spinner:
             self._terminal.note(before)
         self._stopping = False
         self._begun.clear()
-        self._thread = threading.Thread(target=self._spin, args=(label,), daemon=True)
+        self._thread = threading.Thread(target=self._spin, args=(label, frames or FRAMES), daemon=True)
         self._thread.start()
         if early:
             if not racing:
                 self._begun.wait()
             self._terminal.note(before)
 
-    def stop(self) -> None:
+    def stop(self, clear: str = "\x1b[2K\x1b[1G") -> None:
         """End after the frame that is due and clear the line; nothing happens if it doesn't run."""
         if self._thread is not None:
             self._stopping = True
             self._thread.join()
             self._thread = None
-            self._terminal.note("\x1b[2K\x1b[1G")
+            self._terminal.note(clear)
 
-    def _spin(self, label: str) -> None:
+    def _spin(self, label: str, frames: "str | tuple[str, ...]") -> None:
         while True:
-            for frame in FRAMES:
+            for frame in frames:
                 self._terminal.frame(("\r", frame, " ", label))
                 self._begun.set()
                 if self._stopping:

@@ -1,5 +1,5 @@
 """The tools of a conversation: which there are, which are trusted or denied, how each looks, and running them."""
-# ruff: noqa: PTH100, PTH109, PTH111, PTH118 - `store` says why there is no pathlib here
+# ruff: noqa: PTH109, PTH111, PTH118 - `store` says why there is no pathlib here
 
 import json
 import os
@@ -92,6 +92,23 @@ class Toolbox:
             return f"Failed to validate tool parameters: {error}"
         return None
 
+    def hooks(self, use: ToolUse) -> tuple[list[str], bytes]:
+        """The agent file's hooks before a call, and what they are told of it."""
+        commands = [command for matcher, command in self._agent.before_tools if self._hooked(matcher, use)]
+        call = {
+            "hook_event_name": "preToolUse", "cwd": os.getcwd(), "tool_name": use.orig_name,
+            "tool_input": use.arguments,
+        }  # fmt: skip
+        return commands, json.dumps(call, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+    def _hooked(self, matcher: str, use: ToolUse) -> bool:
+        from fnmatch import fnmatchcase
+
+        server = self._server_of(use)
+        if server is not None:
+            return fnmatchcase(f"@{server.name}/{use.orig_name}", matcher)
+        return matcher == "@builtin" or fnmatchcase(use.orig_name, matcher)
+
     def denied(self, use: ToolUse) -> list[str]:
         """The rules of the agent file that forbid a call."""
         name = use.orig_name
@@ -101,7 +118,7 @@ class Toolbox:
             return [rule for rule in rules if re.fullmatch(rule[2:-2], command, re.DOTALL)]
         if name not in _RUNNABLE:
             return []
-        files = [os.path.abspath(path) for path in self._paths(use)]
+        files = [os.path.realpath(path) for path in self._paths(use)]
         return [rule for rule in self._agent.listed(name, "deniedPaths") if any(_covers(rule, file) for file in files)]
 
     def _paths(self, use: ToolUse) -> list[str]:
@@ -121,9 +138,10 @@ class Toolbox:
             return any(re.fullmatch(rule, str(use.arguments.get("command")), re.DOTALL) for rule in allowed)
         allowed = self._agent.listed(name, "allowedPaths")
         if name == "fs_read":
-            if any(reading.is_image(one) for one in reading.operations(use.arguments)):
-                return False
             allowed = [*allowed, os.getcwd()]
+            # As q does: the paths of pictures are compared as they were given, and one of them is enough.
+            if any(reading.is_image(one) for one in reading.operations(use.arguments)):
+                return any(_covers(rule, path) for rule in allowed for path in self._paths(use))
         return all(any(_covers(rule, os.path.realpath(path)) for rule in allowed) for path in self._paths(use))
 
     def header(self, use: ToolUse, trusted: bool) -> str:

@@ -3,6 +3,7 @@
 import os
 
 from . import failures
+from .hooks import Hooks, refused
 from .menu import choose
 from .record import Conversation, Json, ToolUse, UserMessage, result_values, tool_text
 from .script import CUT, DEMO, ERROR, SLEEP, TEXT, TOOL, Request, ServiceFailure, answer
@@ -121,9 +122,15 @@ class Turns:
         problems = [(use, self.toolbox.problem(use)) for use in tools]
         wrong = [(use, problem) for use, problem in problems if problem is not None]
         if not wrong:
+            hooks = Hooks(self._terminal, self._spinner)
+            wrong = [(use, said) for use in tools if (said := hooks.refusal(*self.toolbox.hooks(use))) is not None]
+            for _, said in wrong:
+                self._terminal.note(refused(said))
+        else:
+            for _, problem in wrong:
+                self._terminal.note(invalid(problem))
+        if not wrong:
             return self._use(tools, 0) if tools else (None, "")
-        for _, problem in wrong:
-            self._terminal.note(invalid(problem))
         results = [tool_text(problem, False, use.tool_id) for use, problem in wrong]
         return UserMessage("ToolUseResults", None, results), ""
 
