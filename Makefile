@@ -5,13 +5,17 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CLIENTS := tests/clients
+CLIENT_ENVS := $(CLIENTS)/.venv-current/.installed $(CLIENTS)/.venv-old/.installed \
+  $(CLIENTS)/node_modules/.package-lock.json
 AXE    := tests/page/node_modules/axe-core/axe.min.js
 DEBIAN := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y
-LOCK   := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-  --no-header --no-emit-index-url --no-annotate --quiet
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+  --no-annotate --quiet
+LOCK   := $(COMPILE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev system browser test check format lock bench fidelity crashes clean
+.PHONY: help install run dev system browser clients test check format lock bench fidelity crashes clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +50,19 @@ $(AXE): tests/page/package-lock.json
 	npm ci --prefix tests/page --silent --no-audit --no-fund
 	@touch $@
 
-test: $(DEV)  ## every test
+clients: $(CLIENT_ENVS)  ## other people's clients, of the interfaces that they speak, for tests
+
+$(CLIENTS)/.venv-%/.installed: $(CLIENTS)/%.lock
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+$(CLIENTS)/node_modules/.package-lock.json: $(CLIENTS)/package-lock.json
+	@which npm >/dev/null 2>&1 || { $(DEBIAN) npm; }
+	npm ci --prefix $(CLIENTS) --silent --no-audit --no-fund
+	@touch $@
+
+test: $(DEV) $(CLIENT_ENVS)  ## every test
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 check: $(DEV)  ## ruff, mypy --strict, import arrows
@@ -62,6 +78,9 @@ format: $(DEV)  ## let ruff rewrite what it can
 lock:  ## pin every dependency anew (needs uv)
 	$(LOCK) --group build --output-file requirements.lock
 	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) $(CLIENTS)/current.in --output-file $(CLIENTS)/current.lock
+	$(COMPILE) $(CLIENTS)/old.in --output-file $(CLIENTS)/old.lock
+	npm install --prefix $(CLIENTS) --package-lock-only --omit-lockfile-registry-resolved --silent --no-audit --no-fund
 
 bench: $(DEV)  ## speed, as ratios to stock pyte and the bare terminal
 	$(BIN)/python -m tests.bench
@@ -73,5 +92,5 @@ crashes: $(DEV)  ## kill workers and servers, cut readers, for long, and count w
 	$(BIN)/python -m tests.crashes
 
 clean:  ## everything that make made
-	rm -rf $(VENV) tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) tests/page/node_modules $(CLIENTS)/.venv-* $(CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find qpty tests -name __pycache__ -type d -prune -exec rm -rf {} +

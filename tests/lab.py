@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -15,9 +16,12 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent
+SCRIPTED_MODEL = ROOT / "tests" / "clients" / "scripted_model.py"
+"""The stand-in as it is, with a few more sentences that it answers."""
+
 START_TIMEOUT = 20.0
 
 
@@ -50,7 +54,7 @@ class Lab:
         self.log, self.home = self.work / "requests.jsonl", self.work / "home"
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, str(directory / "backend.py"), "--port", str(port), "--log", str(self.log)]
+        command = [sys.executable, str(SCRIPTED_MODEL), str(directory), "--port", str(port), "--log", str(self.log)]
         if self.docs is not None:
             command += ["--docs", str(self.docs)]
         self._backend = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -88,6 +92,11 @@ class Lab:
             env=environment,
             timeout=60,
         )
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What the stand-in was sent, in order: `op`, and the `body` of calls of the model."""
+        with self.log.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
 
     def new_home(self, name: str) -> Path:
         """Return another HOME that is signed in, a copy of the first."""

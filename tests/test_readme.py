@@ -95,10 +95,10 @@ def test_the_commands_for_keys_make_list_and_revoke_one(tmp_path: Path, environm
 
 
 def test_the_curl_examples_answer(tmp_path: Path) -> None:
-    whole, streamed = blocks("sh")
+    whole, streamed, completion = blocks("sh")
     with program(tmp_path) as server:
         told = []
-        for example in (whole, streamed):
+        for example in (whole, streamed, completion):
             assert ":8080/" in example
             command = example.replace(":8080/", f":{server.port}/")
             done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
@@ -108,6 +108,7 @@ def test_the_curl_examples_answer(tmp_path: Path) -> None:
     assert {"session_id", "turn_id", "exact", "stop_reason"} <= answer.keys()
     assert "event: message.delta\n" in told[1]
     assert "event: turn.completed\n" in told[1]
+    assert json.loads(told[2])["choices"][0]["message"]["content"]
 
 
 def test_the_settings_are_those_of_the_code() -> None:

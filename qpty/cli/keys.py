@@ -32,20 +32,25 @@ def create(
     name: Annotated[str, typer.Argument(help="What the key is for, to tell it from others.")],
     *,
     admin: Annotated[bool, typer.Option("--admin", help="It may take over the keyboard of its sessions.")] = False,
+    builtin_tools: Annotated[
+        bool, typer.Option("--builtin-tools", help="OpenAI and Anthropic clients may have the agent's own tools used.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Make a key and print it, once: only its hash is kept. The key alone goes to standard output."""
-    new = _store(data).create(name, admin=admin)
+    new = _store(data).create(name, admin=admin, builtin_tools=builtin_tools)
     typer.echo(f"key {new.id} ({new.name}) is made; it is shown now and never again:", err=True)
     typer.echo(new.key)
 
 
 @app.command("list")
 def list_keys(*, data: DataOption = None) -> None:
-    """List the keys: id, time of making, name, and whether it administers. The keys themselves are not kept."""
+    """List the keys: id, time of making, name, and what it may. The keys themselves are not kept."""
     for key in _store(data).list():
         created = "-" * 20 if key.created_at is None else f"{key.created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        typer.echo(f"{key.id}  {created}  {key.name}{'  (admin)' if key.admin else ''}")
+        may = [text for text, has in (("admin", key.admin), ("builtin-tools", key.builtin_tools)) if has]
+        policy = f"  ({', '.join(may)})" if may else ""
+        typer.echo(f"{key.id}  {created}  {key.name}{policy}")
 
 
 @app.command("revoke")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from qpty.compat.chat.reading import ChatRequest
+from qpty.compat.messages.reading import CountRequest, MessagesRequest
+from qpty.compat.responses.reading import ResponsesRequest
 from qpty.server.models import agents as agent_shapes
 from qpty.server.models import service as service_shapes
 from qpty.server.models import sessions as session_shapes
 from qpty.server.models import turns as turn_shapes
 from qpty.server.operations import EVENT_STREAM, NDJSON, Header, Operation, Reply
-from qpty.server.routes import agents, exports, files, service, sessions, sockets, streams, turns
+from qpty.server.routes import agents, clients, exports, files, service, sessions, sockets, streams, turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,6 +41,10 @@ TURNING: Final = (
     "context_overflow", "account_suspended", "access_denied", "upstream_error", "model_overloaded", "agent_crashed",
     "worker_lost", "timeout", "unknown",
 )  # fmt: skip
+CLIENTS: Final = (
+    *TURNING, "model_not_found", "previous_response_not_found", "calls_answered", "history_too_large",
+    "invalid_history", "answer_not_json", "invalid_profile", "too_many_streams", "storage_full",
+)  # fmt: skip
 FILES: Final = (NOT_FOUND, "invalid_path", "file_not_found", "not_a_file", "not_a_directory", "file_refused")
 
 
@@ -62,6 +69,8 @@ def _json(model: type[Model], status: int = 200, description: str = "") -> Reply
 
 _NOTHING: Final = Reply(status=204, media_type="")
 _EVENTS: Final = Reply(media_type=EVENT_STREAM, description="`event:` is the type, `data:` the journal's event.")
+_ANSWER: Final = Reply(media_type="application/json", description="In the client's own shape.")
+_FRAMES: Final = Reply(media_type=EVENT_STREAM, description="With `stream`, in the client's own frames.")
 _LAST_EVENT_ID: Final = Header(
     "Last-Event-ID", "The number after which to go on; stronger than `after`.", pattern="^[0-9]{0,16}$"
 )
@@ -240,6 +249,31 @@ OPERATIONS: Final = (
         "GET", f"{SESSION}/ws", "connect", "journal", "The session's WebSocket: frames in, events out",
         sockets.connect, Reply(status=101, media_type="", description="It is open."), query=turn_shapes.SocketQuery,
         errors=(NOT_FOUND, "invalid_request", "too_many_streams", "stopping"),
+    ),
+    # -- OpenAI's and Anthropic's clients
+    _row(
+        "POST", "/v1/chat/completions", "chat_completions", "clients", "OpenAI's Chat Completions",
+        clients.chat_completions, _ANSWER, _FRAMES, body=ChatRequest, family="openai", errors=CLIENTS,
+    ),
+    _row(
+        "POST", "/v1/responses", "responses", "clients", "OpenAI's Responses",
+        clients.responses, _ANSWER, _FRAMES, body=ResponsesRequest, family="openai", errors=CLIENTS,
+    ),
+    _row(
+        "POST", "/v1/messages", "messages", "clients", "Anthropic's Messages",
+        clients.messages, _ANSWER, _FRAMES, body=MessagesRequest, family="anthropic", errors=CLIENTS,
+    ),
+    _row(
+        "POST", "/v1/messages/count_tokens", "count_tokens", "clients", "Estimate a message's tokens",
+        clients.count_tokens, _ANSWER, body=CountRequest, family="anthropic",
+    ),
+    _row(
+        "GET", "/v1/models", "models", "clients", "The models, for clients of both", clients.models, _ANSWER,
+        family="either",
+    ),
+    _row(
+        "GET", "/v1/models/{model_id}", "model", "clients", "One model", clients.model, _ANSWER, family="either",
+        errors=("model_not_found",),
     ),
     # -- files
     _row(

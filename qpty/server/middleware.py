@@ -21,6 +21,7 @@ from aiohttp.hdrs import (
     ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS,
     ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD,
     HOST,
     ORIGIN,
@@ -30,6 +31,7 @@ from aiohttp.hdrs import (
 from qpty.server.access.identity import COOKIE
 from qpty.server.access.origin import check_host, check_origin
 from qpty.server.access.rate import client_of_address
+from qpty.server.client_answers import family_of, told_to_client
 from qpty.server.errors import KeyRefusedError, KeyRequiredError, RateLimitedError
 from qpty.server.logs import get_logger
 from qpty.server.operations import answer
@@ -58,11 +60,17 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SIGN_IN_FORM: Final = "login_by_key"
 """The operation that a page's form goes to: its errors are for a person."""
 
+ASKED_CHARACTERS: Final = 4_096
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS: Final = (
     "Authorization, Content-Type, If-None-Match, If-Range, Last-Event-ID, Range, X-Api-Key, X-Request-Id"
 )
-ANSWER_HEADERS: Final = "Content-Range, ETag, Retry-After, X-Request-Id"
+CLIENT_HEADERS: Final = re.compile(r"(?i)(?:anthropic|openai|x-stainless)-[a-z0-9-]{1,64}")
+"""Headers that the clients of others send, whatever they are for: an allowed page's may, too."""
+ANSWER_HEADERS: Final = (
+    "Content-Range, ETag, Request-Id, Retry-After, X-Qpty-Exact, X-Qpty-Ignored, X-Qpty-Model, X-Qpty-Session-Id, "
+    "X-Qpty-Usage, X-Request-Id, X-Should-Retry"
+)
 
 HEADERS: Final = {
     "Server": "qpty",
@@ -130,7 +138,7 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
             left = True
             response = web.Response(status=request.get(_STATUS, CLIENT_LEFT))
         except Exception as error:  # noqa: BLE001 — the outermost one: whatever it is has to be answered and logged
-            response = _told(request, error, request_id)
+            response = _told(request, operation, error, request_id)
         status = response.status
         return response
     finally:
@@ -152,17 +160,20 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
         )
 
 
-def _told(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
+def _told(request: web.Request, operation: Operation | None, error: Exception, request_id: str) -> web.StreamResponse:
     if isinstance(error, KeyRequiredError | KeyRefusedError) and _is_for_a_person(request):
         return sign_in_page(problem=str(error) if isinstance(error, KeyRefusedError) else None, path=_way_back(request))
     told = refusal(error, request_id=request_id)
     if told is None:
         _log.error("a request failed inside the server", exc_info=error)
         told = fault(request_id=request_id)
+    family = family_of(request, operation.family if operation is not None else None)
     if request.get(STARTED) and request.transport is not None:
         request.transport.abort()  # half an answer must not look like a whole one
     elif told.status >= 500:
         _log.warning("a request could not be served", code=told.answer.error.code, error=str(error))
+    if family is not None:
+        return told_to_client(told, family)
     return answer(told.answer, told.status, **told.headers)
 
 
@@ -182,7 +193,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     service = request.app[SERVICE]
     _check_origin(request, service)
     if request.method == "OPTIONS" and ACCESS_CONTROL_REQUEST_METHOD in request.headers and FOREIGN_ORIGIN in request:
-        return _preflight()
+        return _preflight(request)
     operation = operation_of(request)
     address = request.remote or "unknown"
     if operation is not None and operation.public:
@@ -226,10 +237,12 @@ def _only(request: web.Request, name: str) -> str | None:
     return ", ".join(values) if values else None
 
 
-def _preflight() -> web.Response:
+def _preflight(request: web.Request) -> web.Response:
+    asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS, "")[:ASKED_CHARACTERS]
+    further = [name.strip() for name in asked.split(",") if CLIENT_HEADERS.fullmatch(name.strip())]
     headers = {
         ACCESS_CONTROL_ALLOW_METHODS: METHODS,
-        ACCESS_CONTROL_ALLOW_HEADERS: REQUEST_HEADERS,
+        ACCESS_CONTROL_ALLOW_HEADERS: ", ".join([REQUEST_HEADERS, *further]),
         ACCESS_CONTROL_MAX_AGE: "600",
     }
     return web.Response(status=204, headers=headers)

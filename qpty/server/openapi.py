@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
+from qpty.compat.problems import anthropic_status, openai_status
+from qpty.compat.replies import Problem
 from qpty.server.access.identity import COOKIE
+from qpty.server.models import clients
 from qpty.server.models import socket as frames
 from qpty.server.models.common import ErrorAnswer, Model
 from qpty.server.operations import FORM, JSON
 from qpty.server.statuses import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from qpty.server.operations import Operation, Reply
+    from pydantic import BaseModel
+
+    from qpty.server.operations import Family, Operation, Reply
 
 Json = dict[str, Any]
 
@@ -41,6 +46,7 @@ TAGS: Final = {
     "files": "The files in a session's directory.",
     "terminal": "What a person would see.",
     "sign-in": "Keys for browsers.",
+    "clients": "For OpenAI's and Anthropic's clients, in their own shapes: see their documents.",
     "service": "The service itself.",
 }
 
@@ -64,6 +70,7 @@ PARTS: Final[Mapping[str, Json]] = {
     "path": {"type": "string", "minLength": 1, "description": "With `/` between names."},
     "view": {"type": "string", "enum": ["files", "terminal"]},
     "token": {"type": "string", "minLength": 1},
+    "model_id": {"type": "string", "minLength": 1},
 }
 """The schemas of the parts of paths."""
 
@@ -80,6 +87,17 @@ FRAMES: Final[tuple[type[Model], ...]] = (
     frames.KeyboardStateFrame,
 )
 """What goes over a WebSocket: a part of the interface that OpenAPI has no place for but its schemas."""
+
+FAMILY_ERRORS: Final[Mapping[Family, tuple[type[Model], ...]]] = {
+    "openai": (clients.OpenAIError,),
+    "anthropic": (clients.AnthropicError,),
+    "either": (clients.OpenAIError, clients.AnthropicError),
+}
+FAMILY_STATUSES: Final[Mapping[Family, tuple[Callable[[Problem], int], ...]]] = {
+    "openai": (openai_status,),
+    "anthropic": (anthropic_status,),
+    "either": (openai_status, anthropic_status),
+}
 
 SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -113,7 +131,7 @@ def _document(operations: Sequence[Operation], version: str, *, keys: bool) -> b
 
 def _schemas(operations: Sequence[Operation]) -> Json:
     """Return every shape; those of requests as they are read, those of answers as they are written."""
-    models: set[type[Model]] = {ErrorAnswer, *FRAMES}
+    models: set[type[BaseModel]] = {ErrorAnswer, *FAMILY_ERRORS["either"], *FRAMES}
     for operation in operations:
         models |= {reply.model for reply in operation.replies if reply.model is not None}
         models |= {body for body in (operation.body, operation.form) if body is not None}
@@ -193,6 +211,8 @@ def _errors(operation: Operation) -> dict[str, Json]:
         codes |= {"unsupported_media_type", "body_too_large"}
     if not operation.public:
         codes |= {*WITH_KEY}
+    if operation.family is not None:
+        return _family_errors(operation.family, codes)
     by_status: dict[int, list[str]] = {}
     for code in sorted(codes):
         by_status.setdefault(status_of(code), []).append(code)
@@ -210,5 +230,19 @@ def _errors(operation: Operation) -> dict[str, Json]:
     }
 
 
-def _json_of(model: type[Model], media_type: str = JSON) -> Json:
+def _family_errors(family: Family, codes: Iterable[str]) -> dict[str, Json]:
+    """Return the errors that a family's clients get: in its own shape, with its own statuses."""
+    statuses: set[int] = set()
+    for code in codes:
+        problem = Problem(status=status_of(code), code=code, message="", request_id="")
+        statuses |= {told(problem) for told in FAMILY_STATUSES[family]}
+    shapes = [{"$ref": TEMPLATE.format(model=model.__name__)} for model in FAMILY_ERRORS[family]]
+    schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+    return {
+        str(status): {"description": "As its clients know it.", "content": {JSON: {"schema": schema}}}
+        for status in sorted(statuses)
+    }
+
+
+def _json_of(model: type[BaseModel], media_type: str = JSON) -> Json:
     return {media_type: {"schema": {"$ref": TEMPLATE.format(model=model.__name__)}}}

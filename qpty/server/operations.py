@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
 from pydantic import ValidationError
 
+from qpty.agent.threads import in_thread
 from qpty.server.errors import BodyEncodingError, BodyTooLargeError, InvalidRequestError, MediaTypeError
 from qpty.server.models.common import Model
 from qpty.server.service import OWNER, SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from pydantic import BaseModel
 
     from qpty.server.service import Service
     from qpty.sessions.manager import SessionManager
@@ -31,7 +34,12 @@ FORM_FIELDS: Final = 20
 EVENT_STREAM: Final = "text/event-stream"
 NDJSON: Final = "application/x-ndjson"
 
+Family = Literal["openai", "anthropic", "either"]
+
 PROBLEMS_SHOWN: Final = 20
+
+PARSED_AT_ONCE: Final = 256 * 1024
+"""Bytes of a body that the loop may be held for (about 2 ms)."""
 
 EXACT: Final = (1 << 53) - 1
 """Up to here, a floating-point number is the whole number that was written."""
@@ -64,7 +72,8 @@ class Operation:
 
     `replies`: of success, the usual one first. `errors`: the codes (see `statuses`) beyond those that every operation
     may answer. `body_optional`: an absent body is the shape's defaults. `upload`: the body is bytes of any type.
-    `form`: the fields of a page's form. `public`: needs no key. `once`: its GET uses something up.
+    `form`: the fields of a page's form. `public`: needs no key. `once`: its GET uses something up. `family`: it is for
+    OpenAI's or Anthropic's clients, and errors are told as they know them; `either` goes by the request's headers.
     """
 
     method: str
@@ -76,13 +85,14 @@ class Operation:
     replies: tuple[Reply, ...]
     errors: tuple[str, ...] = ()
     query: type[Model] | None = None
-    body: type[Model] | None = None
+    body: type[BaseModel] | None = None
     body_optional: bool = False
     upload: bool = False
     form: type[Model] | None = None
     headers: tuple[Header, ...] = ()
     public: bool = False
     once: bool = False
+    family: Family | None = None
 
     @property
     def reads(self) -> bool:
@@ -144,31 +154,29 @@ class Call:
     async def body(self, model: type[M]) -> M:
         """Return the body, checked. Raises InvalidRequestError, MediaTypeError, Body…Error."""
         assert model is self.operation.body  # noqa: S101
-        data = await self._read()
+        data = await self._read(self.service.settings.max_body_bytes)
         if not data.strip() and self.operation.body_optional:
             return model()
+        self._check_json()
+        return _checked(model, _parsed(data), "body")
+
+    async def any_json(self, *, limit_bytes: int) -> Any:
+        """Return the body as JSON of any shape. Raises as `body` does."""
+        data = await self._read(limit_bytes)
+        self._check_json()
+        return _parsed(data) if len(data) < PARSED_AT_ONCE else await in_thread(_parsed, data)
+
+    def _check_json(self) -> None:
         if self.request.content_type != JSON:
             raise MediaTypeError(self.request.headers.get("Content-Type", ""))
-        try:
-            given = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_number)
-        except (ValueError, RecursionError) as error:
-            raise InvalidRequestError(f"the body is not JSON in UTF-8: {str(error)[:200]}") from error
-        return _checked(model, given, "body")
 
     async def form(self, field: str, *, limit_bytes: int) -> str:
         """Return one field of a page's form, "" if it isn't there. Raises as `body` does."""
         if self.request.content_type != FORM:
             raise MediaTypeError(self.request.headers.get("Content-Type", ""), FORM)
-        self.check_encoding()
-        data = bytearray()
+        data = await self._read(limit_bytes)
         try:
-            async for chunk in self.request.content.iter_any():
-                data += chunk
-                if len(data) > limit_bytes:
-                    raise BodyTooLargeError(limit_bytes)
             fields = parse_qs(data.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS)
-        except web.RequestPayloadError as error:
-            raise InvalidRequestError(UNREADABLE) from error
         except ValueError as error:
             raise InvalidRequestError("the body is not a form in UTF-8") from error
         return fields.get(field, [""])[0]
@@ -179,17 +187,19 @@ class Call:
         if encoding.lower() not in {"", "identity"}:
             raise BodyEncodingError(encoding)
 
-    async def _read(self) -> bytes:
+    async def _read(self, limit: int) -> bytes:
         self.check_encoding()
-        limit = self.service.settings.max_body_bytes
         if (self.request.content_length or 0) > limit:
             raise BodyTooLargeError(limit)
+        data = bytearray()
         try:
-            return await self.request.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            raise BodyTooLargeError(limit) from error
+            async for chunk in self.request.content.iter_any():
+                data += chunk
+                if len(data) > limit:
+                    raise BodyTooLargeError(limit)
         except web.RequestPayloadError as error:
             raise InvalidRequestError(UNREADABLE) from error
+        return bytes(data)
 
 
 def answer(model: Model, status: int = 200, **headers: str) -> web.Response:
@@ -200,6 +210,14 @@ def answer(model: Model, status: int = 200, **headers: str) -> web.Response:
         content_type=JSON,
         headers=headers,
     )
+
+
+def _parsed(data: bytes) -> Any:
+    """Return what a body says. Raises InvalidRequestError."""
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_number)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"the body is not JSON in UTF-8: {str(error)[:200]}") from error
 
 
 def _number(text: str) -> float | int:

@@ -14,6 +14,8 @@ from qpty.server.under_way import UnderWay
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qpty.compat.gateway import Gateway
+    from qpty.compat.model_names import ModelNames
     from qpty.server.access.identity import Access
     from qpty.server.access.rate import RateLimiter, StreamSlots
     from qpty.server.metrics import Metrics
@@ -30,6 +32,8 @@ class Service:
     """
 
     manager: SessionManager
+    gateway: Gateway
+    model_names: ModelNames
     settings: Settings
     access: Access
     rate: RateLimiter

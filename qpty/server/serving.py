@@ -17,6 +17,7 @@ from qpty import __version__
 from qpty.agent.provider import Profile, with_instruction
 from qpty.agent.spec import AgentSpec, locate
 from qpty.agent.threads import in_thread
+from qpty.compat.gateway import GatewayConfig, running_gateway
 from qpty.core.errors import QptyError
 from qpty.server.access.cookies import CookieSigner, load_secret
 from qpty.server.access.identity import LINK_LIFETIME, Access
@@ -26,8 +27,10 @@ from qpty.server.access.rate import RateLimiter, StreamSlots
 from qpty.server.agent_version import version_of
 from qpty.server.app import make_app, watch_connections
 from qpty.server.metrics import Metrics
+from qpty.server.model_files import load_model_names
 from qpty.server.models.service import Agent
 from qpty.server.service import Service
+from qpty.server.tool_listener import tool_listener
 from qpty.sessions.running import running_sessions
 
 if TYPE_CHECKING:
@@ -86,17 +89,28 @@ async def running_service(
     keys = await in_thread(KeyStore, data / "keys.json", settings.configured_keys)
     signer = CookieSigner(await in_thread(load_secret, data / "cookie.secret"))
     version = await version_of(spec)
-    async with running_sessions(
-        spec,
-        data_directory=data,
-        base=settings.sessions_base_dir,
-        database_url=settings.database,
-        config=settings.sessions_config(),
-        deadlines=settings.deadlines(),
-        default_profile=with_instruction(profile, instruction) if instruction is not None else profile,
-    ) as manager:
+    model_names = await in_thread(
+        load_model_names, settings.models_file, default=settings.model, strict=settings.strict_models
+    )
+    async with (
+        tool_listener() as tools,
+        running_sessions(
+            spec,
+            data_directory=data,
+            base=settings.sessions_base_dir,
+            database_url=settings.database,
+            config=settings.sessions_config(),
+            deadlines=settings.deadlines(),
+            default_profile=with_instruction(profile, instruction) if instruction is not None else profile,
+            tools_url=tools.url,
+        ) as manager,
+        running_gateway(manager, _gateway_config(settings, instruction)) as gateway,
+    ):
+        tools.gateway = gateway
         yield Service(
             manager=manager,
+            gateway=gateway,
+            model_names=model_names,
             settings=settings,
             access=Access(keys, signer, LoginLinks(lifetime=LINK_LIFETIME), open_address=not settings.loopback),
             rate=RateLimiter(settings.rate_limit),
@@ -236,6 +250,14 @@ def run(settings: Settings, environment: Mapping[str, str]) -> None:
         await serve(settings, environment, announce=announce, stop=stop)
 
     asyncio.run(main(), debug=settings.debug)
+
+
+def _gateway_config(settings: Settings, instruction: str | None) -> GatewayConfig:
+    return GatewayConfig(
+        fidelity=settings.stream_fidelity,
+        client_tool_timeout=settings.client_tool_timeout,
+        instruction=instruction,
+    )
 
 
 def _make_private(directory: Path) -> None:

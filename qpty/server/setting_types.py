@@ -134,6 +134,7 @@ MaybeSeconds = Annotated[
     Takes(f"seconds, more than 0 and at most {TEN_YEARS:.0f}, or none"),
 ]
 Directory = Annotated[Path, AfterValidator(_path), Takes("the path of a directory")]
+FilePath = Annotated[Path, AfterValidator(_path), Takes("the path of a file")]
 Host = Annotated[str, AfterValidator(_host), Takes("an address such as 127.0.0.1, 0.0.0.0 or ::1, or a host's name")]
 Agent = Annotated[str, AfterValidator(_agent), Takes(f"{', '.join(AGENTS)}, or the path of a program (with a /)")]
 MaybeWord = Annotated[
@@ -178,6 +179,7 @@ Origins = Annotated[
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), Takes("debug, info, warning or error")
 ]
+StreamFidelity = Annotated[Literal["auto", "live", "exact"], BeforeValidator(_lower), Takes("auto, live or exact")]
 LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lower), Takes("auto, json or console")]
 
 

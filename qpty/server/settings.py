@@ -22,6 +22,7 @@ from qpty.server.setting_types import (
     AGENTS,
     Agent,
     Directory,
+    FilePath,
     Host,
     Hosts,
     Keys,
@@ -34,6 +35,7 @@ from qpty.server.setting_types import (
     MaybeWord,
     Origins,
     Seconds,
+    StreamFidelity,
     Switch,
     Whole,
     advice,
@@ -132,6 +134,24 @@ class Settings(BaseSettings):
         le=MOST_BYTES,
         description="Bytes kept of each session's terminal recording; 0 is no recording.",
     )
+    models_file: FilePath = Field(
+        default=Path("config/models.toml"),
+        description="File that says which model a name stands for; the one that comes with qpty, if it isn't there.",
+    )
+    strict_models: Switch = Field(
+        default=False, description="Refuse OpenAI and Anthropic clients' models that config/models.toml doesn't know."
+    )
+    stream_fidelity: StreamFidelity = Field(
+        default="auto",
+        description="Streams for such clients: live, exact (held until it is), or auto: live up to the first code.",
+    )
+    client_tool_timeout: Seconds = Field(
+        default=600.0, description="Seconds that such a client may take to return the results of its tools."
+    )
+    client_builtin_tools: Switch = Field(
+        default=False,
+        description="Let such clients have the agent's own tools used, where no key, or one of OPENAI_KEYS, is shown.",
+    )
     keyboard: Switch = Field(
         default=True,
         description="Let people type at a terminal by hand: a local person, or with a key made with --admin.",
@@ -155,6 +175,9 @@ class Settings(BaseSettings):
     )
     max_streams: Whole = Field(default=200, ge=1, le=1_000_000, description="Open streams of one key or address.")
     max_body_bytes: Whole = Field(default=8 << 20, ge=1024, le=MOST_BYTES, description="Bytes of a request's body.")
+    max_client_body_bytes: Whole = Field(
+        default=32 << 20, ge=1024, le=MOST_BYTES, description="Bytes of an OpenAI or Anthropic client's request."
+    )
     max_file_bytes: Whole = Field(default=100 << 20, ge=1, le=MOST_BYTES, description="Bytes of an uploaded file.")
     stall_timeout: Seconds = Field(default=60.0, description="Seconds that a stream's reader may take nothing.")
     log_level: LogLevel = Field(default="info", description="debug, info, warning or error.")
@@ -393,6 +416,7 @@ def _absolute(settings: Settings, directory: Path, home: str) -> dict[str, Path 
     update: dict[str, Path | str] = {
         "sessions_base_dir": whole(settings.sessions_base_dir),
         "data_dir": whole(settings.data_dir),
+        "models_file": whole(settings.models_file),
     }
     if settings.agent not in AGENTS:
         update["agent"] = str(whole(Path(settings.agent)))

@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from qpty.agent.history import HistoryError, HistoryTooLargeError
 from qpty.agent.provider import ProfileError
+from qpty.compat.errors import AnswerFailedError, AnswerNotJsonError, CallsAnsweredError, PreviousReplyError
+from qpty.compat.requests import RequestError
 from qpty.core.errors import PromptError, PromptTooLongError
 from qpty.core.states import AnswerError, ChoiceError
 from qpty.server import errors as own
@@ -70,6 +73,11 @@ RULES: Final = (
     _rule(ChoiceError, 400, "invalid_choice"),
     _rule(sessions.ValueRefusedError, 400, "invalid_value", "field"),
     _rule(sessions.CursorError, 400, "invalid_cursor"),
+    _rule(RequestError, 400, "invalid_request", "param"),
+    _rule(PreviousReplyError, 404, "previous_response_not_found", "reply_id"),
+    _rule(CallsAnsweredError, 409, "calls_answered", "call_ids"),
+    _rule(HistoryTooLargeError, 413, "history_too_large", "limit", "unit"),
+    _rule(HistoryError, 400, "invalid_history"),
     # who asked
     _rule(own.KeyRequiredError, 401, "key_required"),
     _rule(own.KeyRefusedError, 401, "key_refused"),
@@ -112,6 +120,8 @@ RULES: Final = (
     _rule(files.DirectoryError, 500, "directory_unusable", message=DIRECTORY),
     # turns that failed
     _rule(own.TurnFailedError, 502, "turn_failed", "session_id", "turn_id", "retryable", quotes=True),
+    _rule(AnswerFailedError, 502, "turn_failed", "retryable", quotes=True),
+    _rule(AnswerNotJsonError, 502, "answer_not_json"),
     # the storage
     _rule(StorageBusyError, 503, "storage_busy", message=BUSY, retry_after=1),
     _rule(StorageError, 503, "storage_failed", message=TROUBLE, retry_after=5),
@@ -176,6 +186,7 @@ OVERLOADED: Final = _rule(
 """How any error is told whose cause is that the system gives this process no more descriptors."""
 
 OTHERS: Final[Mapping[str, int]] = {
+    "model_not_found": 404,
     "route_not_found": 404,
     "method_not_allowed": 405,
     "internal_error": 500,
@@ -204,8 +215,10 @@ def refusal(error: BaseException, *, request_id: str) -> Refusal | None:
     if rule is None:
         return None
     status, code = rule.status, rule.code
-    if isinstance(error, own.TurnFailedError):
+    if isinstance(error, own.TurnFailedError | AnswerFailedError):
         status, code = FAILURES.get(error.code, rule.status), error.code
+    elif isinstance(error, RequestError):
+        status, code = error.status, error.code
     details = {name: _sendable(getattr(error, name)) for name in rule.facts}
     if isinstance(error, sessions.AgentUnavailableError):
         details["reason"] = error.code

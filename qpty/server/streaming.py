@@ -7,6 +7,7 @@ connection for `stall_timeout` seconds is cut off: it may come back with the num
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
@@ -19,9 +20,11 @@ from qpty.server.service import CLIENT, REQUEST_ID, SERVICE
 from qpty.server.statuses import fault, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from qpty.server.statuses import Refusal
     from qpty.sessions.journal import JournalEvent
 
 HEARTBEAT: Final = 15.0
@@ -90,19 +93,20 @@ class Outlet:
             self.abort()  # which ends the task
 
 
-class EventStream:
-    """One answer of server-sent events: `async with EventStream(request) as stream: await stream.send(event)`.
+class ServerSentEvents(ABC):
+    """One answer of server-sent events: `async with …Stream(request) as stream: await stream.send(…)`.
 
-    The first bytes go out when it is entered. A client that goes away cancels the handler. An error inside is told by
-    a last event, `stream.error`, and doesn't leave the context.
+    The first bytes, `opening`, go out when it is entered, and a `beat` every while. A client that goes away cancels the
+    handler. An error inside is told by what `told` returns, and doesn't leave the context.
     """
 
-    def __init__(self, request: web.Request, **headers: str) -> None:
+    def __init__(self, request: web.Request, *, opening: bytes, headers: Mapping[str, str]) -> None:
         service = request.app[SERVICE]
         self._request = request
         self._metrics = service.metrics
         self._slot: AbstractContextManager[object] = service.streams.hold(request[CLIENT])
         self._outlet = Outlet(request)
+        self._opening = opening
         self._beat: asyncio.Task[None] | None = None
         self._last_seq: int | None = None
         self.response = web.StreamResponse(
@@ -114,12 +118,20 @@ class EventStream:
             }
         )
 
+    @abstractmethod
+    def beat(self) -> bytes:
+        """Return what keeps proxies and clients from giving up. It is sent at once."""
+
+    @abstractmethod
+    def told(self, refused: Refusal) -> bytes:
+        """Return what ends a stream that can't go on: the answer's status was sent long ago."""
+
     async def __aenter__(self) -> Self:
         self._slot.__enter__()
         self._metrics.streams.labels("sse").inc()
         try:
             await self.response.prepare(self._request)
-            await self._write(f": qpty\nretry: {RETRY}\n\n".encode())
+            await self._write(self._opening)
             self._beat = asyncio.get_running_loop().create_task(self._keep_alive(), name="heartbeat")
         except BaseException:
             self._leave()
@@ -138,11 +150,9 @@ class EventStream:
         finally:
             self._leave()
 
-    async def send(self, event: JournalEvent) -> None:
-        """Send one event; waits while the connection is full. Its end is that of the connection."""
-        head = f"id: {event.seq}\n" if event.seq is not None else ""
-        self._last_seq = event.seq if event.seq is not None else self._last_seq
-        await self._write(head.encode() + f"event: {event.type}\ndata: ".encode() + json_bytes(event.body) + b"\n\n")
+    async def write(self, data: bytes) -> None:
+        """Send some bytes; waits while the connection is full."""
+        await self._write(data)
         await self._outlet.taken()
 
     async def _end(self, error: Exception | None) -> None:
@@ -150,7 +160,7 @@ class EventStream:
             if isinstance(error, StalledReaderError | ClientConnectionResetError):
                 raise error
             if error is not None:
-                await self._write(_told(self._request, error))
+                await self._write(self.told(told_of(self._request, error)))
             await self._outlet.taken()
             await self.response.write_eof()
         except StalledReaderError:
@@ -164,7 +174,7 @@ class EventStream:
             await asyncio.sleep(HEARTBEAT)
             try:
                 if not self._outlet.full:  # otherwise there is enough to take
-                    await self._write(b": \n\n")
+                    await self._write(self.beat())
             except ClientConnectionResetError:
                 return  # the handler learns of it, too
 
@@ -180,16 +190,37 @@ class EventStream:
         self._slot.__exit__(None, None, None)
 
 
+class EventStream(ServerSentEvents):
+    """A stream of a journal's events; one that can't go on ends with `stream.error`."""
+
+    def __init__(self, request: web.Request, **headers: str) -> None:
+        super().__init__(request, opening=f": qpty\nretry: {RETRY}\n\n".encode(), headers=headers)
+
+    async def send(self, event: JournalEvent) -> None:
+        """Send one event; waits while the connection is full. Its end is that of the connection."""
+        head = f"id: {event.seq}\n" if event.seq is not None else ""
+        self._last_seq = event.seq if event.seq is not None else self._last_seq
+        await self.write(head.encode() + f"event: {event.type}\ndata: ".encode() + json_bytes(event.body) + b"\n\n")
+
+    def beat(self) -> bytes:
+        """Return a comment."""
+        return b": \n\n"
+
+    def told(self, refused: Refusal) -> bytes:
+        """Return the last event."""
+        return f"event: {ERROR}\ndata: {refused.answer.model_dump_json()}\n\n".encode()
+
+
 def json_bytes(text: str) -> bytes:
     r"""Return JSON as UTF-8; a lone surrogate, which has none, as the `\ud800` that JSON spells it with."""
     return text.encode("utf-8", "backslashreplace")
 
 
-def _told(request: web.Request, error: Exception) -> bytes:
-    """Return what ends a stream that can't go on: the answer's status was sent long ago."""
+def told_of(request: web.Request, error: Exception) -> Refusal:
+    """Return how an error in the middle of a stream is told; one that is a fault of ours is logged."""
     request_id = request[REQUEST_ID]
     told = refusal(error, request_id=request_id)
     if told is None:
         _log.error("a stream failed inside the server", exc_info=error)
         told = fault(request_id=request_id)
-    return f"event: {ERROR}\ndata: {told.answer.model_dump_json()}\n\n".encode()
+    return told

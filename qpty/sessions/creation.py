@@ -149,7 +149,7 @@ class SessionCreation:
                 target = await asyncio.to_thread(self._directories.create, fork_id)
                 copied = await _copied(source, target, limits)
                 await self._check_there(fork.row.parent_id or "")
-                await self._writer.write(*fork.writes[1:], update_session(fork_id, deleted_at=None))
+                await self._writer.write(*fork.rest, update_session(fork_id, deleted_at=None))
             except BaseException:
                 await self._deletions.finish(fork_id)
                 raise
@@ -166,7 +166,7 @@ class SessionCreation:
 
     async def _insert(self, fork: Fork) -> None:
         await asyncio.to_thread(self._directories.create, fork.row.id)
-        await self._writer.write(*fork.writes)
+        await self._writer.write(insert_session(fork.row), *fork.rest)
         self._services.checkpoints("session.inserted", fork.row.id)
 
 

@@ -20,7 +20,7 @@ from qpty.agent.record import RecordError
 from qpty.sessions.errors import ForkError
 from qpty.sessions.titles import title_of
 from qpty.sessions.turns import message_position, new_id
-from qpty.storage.writes import insert_message, insert_session, insert_turn, put_seed
+from qpty.storage.writes import insert_message, insert_turn, put_seed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -37,10 +37,17 @@ PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fork:
-    """The new session's row, and everything that is written for it, its row first."""
+    """The new session's row, copies of what was said (`turns` of them), and what its first agent takes up."""
 
     row: SessionRow
-    writes: Sequence[Write]
+    turns: int
+    copies: Sequence[Write]
+    seed: str | None
+
+    @property
+    def rest(self) -> Sequence[Write]:
+        """Everything that is written but the row."""
+        return self.copies if self.seed is None else [*self.copies, put_seed(self.row.id, self.seed)]
 
 
 async def fork_of(
@@ -52,11 +59,13 @@ async def fork_of(
     provider: AgentProvider,
     directory: Path,
     now: float,
+    fork_id: str | None = None,
 ) -> Fork:
     """Make a fork of a session from the end of a completed turn; of the newest one, if none is named.
 
     `before_turn_id` names any turn instead, and the last completed one before that counts; without one the fork has
-    the session's profile and no messages. `directory` is the session's own. Nothing is written. Raises ForkError.
+    the session's profile and no messages. `directory` is the session's own. A fork is nobody's client's: no client's
+    tools are behind it. Nothing is written. Raises ForkError.
     """
     if before_turn_id is None:
         turns = await _completed_turns(database, row.id, turn_id)
@@ -69,10 +78,12 @@ async def fork_of(
     seed = None
     if turns:
         seed = await _cut(row, turns[-1], database=database, provider=provider, directory=directory)
-    fork_id = new_id()
+    fork_id = fork_id or new_id()
     fork = replace(
         row,
         id=fork_id,
+        client=None,
+        profile={name: value for name, value in row.profile.items() if name != "client_tools"},
         created_at=now,
         last_activity=now,
         directory=fork_id,
@@ -82,7 +93,7 @@ async def fork_of(
         record_mark=None,
         journal_floor=0,
     )
-    writes: list[Write] = [insert_session(fork)]
+    writes: list[Write] = []
     for number, turn in enumerate(turns, 1):
         # The journal of the original is not the fork's: its turns ended before the fork's first event.
         copied = replace(turn, id=new_id(), session_id=fork_id, position=number, started_seq=0, ended_seq=0)
@@ -91,9 +102,7 @@ async def fork_of(
             position = message_position(number, message.role)
             copy = replace(message, id=new_id(), session_id=fork_id, turn_id=copied.id, position=position)
             writes.append(insert_message(copy))
-    if seed is not None:
-        writes.append(put_seed(fork_id, seed))
-    return Fork(row=fork, writes=writes)
+    return Fork(row=fork, turns=len(turns), copies=writes, seed=seed)
 
 
 async def _turns_before(database: Database, session_id: str, turn_id: str) -> Sequence[TurnRow]:

@@ -17,9 +17,9 @@ class SessionInfo:
     """One session. Times are seconds since the epoch.
 
     `last_seq` is the number of the newest event that readers may have; None in a list, where nobody uses the session
-    now: ask for that one. `state` is `hibernated`, `waiting` (for a worker) or a state of the terminal; `turn_id` is
-    the turn that is prepared or runs; `queued` how many messages wait behind it; `question` the open question as the
-    journal has it.
+    now: ask for that one. `client` names the interface whose client's conversation it is. `state` is `hibernated`,
+    `waiting` (for a worker) or a state of the terminal; `turn_id` is the turn that is prepared or runs; `queued` how
+    many messages wait behind it; `question` the open question as the journal has it.
     """
 
     id: str
@@ -32,6 +32,7 @@ class SessionInfo:
     profile: Profile
     account: str | None
     parent_id: str | None
+    client: str | None
     columns: int
     lines: int
     message_count: int

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from qpty.agent.offers import Offers
 from qpty.agent.provider import Profile, TerminalProvider
 from qpty.sessions.checkpoints import Checkpoints
+from qpty.sessions.client_sessions import ClientSessions
 from qpty.sessions.config import SessionsConfig
 from qpty.sessions.creation import COPY_LIMITS, SessionCreation
 from qpty.sessions.deletion import Deletions
@@ -137,6 +138,7 @@ class SessionManager:
             warm=self._warm,
             deletions=self._deletions,
         )
+        self.clients = ClientSessions(self._registry, services, self._tasks, provider=provider)
         self._replaying = asyncio.Lock()
         self._expiry = Expiry(self)
 
@@ -469,6 +471,10 @@ class SessionManager:
 
     # -- the whole
 
+    def when_crowded(self, relieve: Callable[[], None] | None) -> None:
+        """Have `relieve` called for each turn that has to wait for a worker; None has nobody called any more."""
+        self._pool.crowded = relieve
+
     @property
     def pool(self) -> PoolInfo:
         """The pool's figures."""
@@ -528,6 +534,7 @@ class SessionManager:
             profile=Profile.from_dict(row.profile),
             account=row.account,
             parent_id=row.parent_id,
+            client=row.client,
             columns=row.columns,
             lines=row.lines,
             message_count=row.message_count,

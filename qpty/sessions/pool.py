@@ -106,6 +106,8 @@ class WorkerPool:
         self._closing = False
         self._turn_seconds = 5.0
         self.warm_failure: BaseException | None = None
+        self.crowded: Callable[[], None] | None = None
+        """Called for each turn that begins to wait: whoever holds one that can be done without may end it."""
 
     # -- figures
 
@@ -150,6 +152,8 @@ class WorkerPool:
         ticket = Ticket(owner)
         self._admission.request(ticket, owner=owner)
         self._grant()
+        if not ticket.granted.done() and self.crowded is not None:
+            self.crowded()
         try:
             async with asyncio.timeout(self._config.queue_timeout):
                 await ticket.granted

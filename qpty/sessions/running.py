@@ -44,18 +44,21 @@ async def running_sessions(
     deadlines: Deadlines | None = None,
     checkpoints: Checkpoints | None = None,
     default_profile: Profile | None = None,
+    tools_url: str | None = None,
 ) -> AsyncIterator[SessionManager]:
     """Run the sessions of one data directory, which nobody else may use meanwhile.
 
     `base` is where the session directories are; recordings are in the data directory, and so is the database, as
-    `qpty.db`, unless `database_url` names another. `default_profile` is that of sessions created without one. Raises
-    DataDirectoryInUseError, the errors of `Database.open` and of `SessionDirectoryManager`, and OSError.
+    `qpty.db`, unless `database_url` names another. `default_profile` is that of sessions created without one,
+    `tools_url` where the tools of clients are served to agents. Raises DataDirectoryInUseError, the errors of
+    `Database.open` and of `SessionDirectoryManager`, and OSError.
     """
     lock = await asyncio.to_thread(DataLock, data_directory)
     try:
         database = await Database.open(database_url or f"sqlite:///{(data_directory / 'qpty.db').absolute()}")
         try:
             provider = TerminalProvider(spec, server_id=lock.server_id, deadlines=deadlines)
+            provider.tools_url = tools_url
             manager = await SessionManager.open(
                 provider,
                 database,

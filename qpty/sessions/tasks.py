@@ -33,6 +33,12 @@ class Tasks:
         task.add_done_callback(self._note)
         return await asyncio.shield(task)
 
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """Have a task that somebody else began, and is told how it ended, end before this owner does."""
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._note)
+
     async def ended(self) -> None:
         """Wait until all of them have ended, and those that they began."""
         await all_ended(self._running)

@@ -15,7 +15,7 @@ from qpty.storage import migrations, queries
 from qpty.storage.backend import READERS
 from qpty.storage.errors import StorageBusyError, StorageFailedError, StorageOpenError, StorageUrlError
 from qpty.storage.postgresql import PostgresqlBackend
-from qpty.storage.rows import AccountUseRow, MessageRow, SessionRow, TurnRow
+from qpty.storage.rows import AccountUseRow, ClientTurnRow, MessageRow, SessionRow, TurnRow
 from qpty.storage.sqlite import SqliteBackend
 from qpty.storage.writer import Writer
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qpty.storage.queries import Query
     from qpty.storage.rows import SessionCursor
 
-_T = TypeVar("_T", SessionRow, TurnRow, MessageRow, AccountUseRow)
+_T = TypeVar("_T", SessionRow, TurnRow, MessageRow, AccountUseRow, ClientTurnRow)
 
 _IDS: Final = 500
 """Ids in one statement."""
@@ -198,6 +198,21 @@ class Database:
         """Return the conversation that the session takes up at its first start."""
         found = await self._fetch(queries.seed(session_id))
         return found[0][0] if found else None
+
+    async def client_turns(self, owner: str, conversations: Sequence[str], *, limit: int = 100) -> list[ClientTurnRow]:
+        """Return an owner's turns' ends that have one of these conversations, the newest first.
+
+        Asks for the conversations some hundreds at a time, in the order given, and stops where some were found.
+        """
+        for begin in range(0, len(conversations), _IDS):
+            query = queries.client_turns_of(owner, conversations[begin : begin + _IDS], limit)
+            if found := await self._all(ClientTurnRow, query):
+                return found
+        return []
+
+    async def client_turn_of_reply(self, owner: str, reply_id: str) -> ClientTurnRow | None:
+        """Return the turn's end that was answered to an owner under this id."""
+        return await self._one(ClientTurnRow, queries.client_turn_of_reply(owner, reply_id))
 
     async def account_use(self, account: str, *, since_day: str) -> list[AccountUseRow]:
         """Return what an account was used for, by day from `since_day` (YYYY-MM-DD) on."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Select, and_, case, func, or_, select
 
 from qpty.storage.folding import folded
-from qpty.storage.tables import UNFINISHED, account_use, journal, messages, seeds, sessions, turns
+from qpty.storage.tables import UNFINISHED, account_use, client_turns, journal, messages, seeds, sessions, turns
 from qpty.storage.types import Bytes
 
 if TYPE_CHECKING:
@@ -162,6 +162,26 @@ def idle_sessions(before: float, after: SessionCursor | None, limit: int) -> Que
 def seed(session_id: str) -> Query:
     """A session's seed."""
     return select(seeds.c.document).where(seeds.c.session_id == session_id)
+
+
+def client_turns_of(owner: str, conversations: Collection[str], limit: int) -> Query:
+    """Turns' ends with one of these conversations, the newest first."""
+    return _client_turns(owner).where(client_turns.c.conversation.in_(sorted(conversations))).limit(limit)
+
+
+def client_turn_of_reply(owner: str, reply_id: str) -> Query:
+    """The turn's end that was answered under this id."""
+    return _client_turns(owner).where(client_turns.c.reply_id == reply_id).limit(1)
+
+
+def _client_turns(owner: str) -> Query:
+    """An owner's, of sessions that aren't being deleted, the newest first."""
+    return (
+        select(client_turns)
+        .join(sessions, sessions.c.id == client_turns.c.session_id)
+        .where(client_turns.c.owner == owner, sessions.c.deleted_at.is_(None))
+        .order_by(client_turns.c.created_at.desc())
+    )
 
 
 def account_use_since(account: str, since_day: str) -> Query:

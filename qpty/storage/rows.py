@@ -17,6 +17,7 @@ class SessionRow:
     """A session. `journal_floor` is the last event that was trimmed, 0 before any; only a trim sets it.
 
     `deleted_at` is set while the session is being deleted: it is in no list by then, but can still be read by its id.
+    `client` names the interface whose client's conversation it is; None for the person's own.
     """
 
     id: str
@@ -34,6 +35,24 @@ class SessionRow:
     record_mark: Mapping[str, Any] | None = None
     journal_floor: int = 0
     deleted_at: float | None = None
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTurnRow:
+    """The end of a turn that a client of another interface was answered with.
+
+    `conversation` is a digest of all that was said up to there, as that client has it, `settings` one of how it was
+    set up, `reply_id` the answer's own id.
+    """
+
+    turn_id: str
+    session_id: str
+    owner: str
+    conversation: str
+    settings: str
+    reply_id: str
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

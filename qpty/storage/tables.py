@@ -57,6 +57,7 @@ sessions: Final = Table(
     Column("record_mark", JsonText()),
     Column("journal_floor", BigInteger(), nullable=False),
     Column("deleted_at", Double()),
+    Column("client", AnyText()),  # the interface whose client it belongs to; none is the person's own
     Column("title_folded", AnyText()),  # the title as it is searched; the writes set it with the title
 )
 
@@ -83,6 +84,21 @@ seeds: Final = Table(
     metadata,
     _of_session(primary_key=True),
     Column("document", AnyText(), nullable=False),
+)
+
+client_turns: Final = Table(
+    "client_turns",
+    metadata,
+    Column("turn_id", AnyText(), primary_key=True),
+    _of_session(),
+    Column("owner", AnyText(), nullable=False),
+    Column("conversation", AnyText(), nullable=False),
+    Column("settings", AnyText(), nullable=False),
+    Column("reply_id", AnyText(), nullable=False),
+    Column("created_at", Double(), nullable=False),
+    Index("ix_client_turns_conversation", "owner", "conversation"),
+    Index("ix_client_turns_reply", "owner", "reply_id"),
+    Index("ix_client_turns_session_id", "session_id"),
 )
 
 turns: Final = Table(

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, insert, text, update
 
 from qpty.storage.folding import folded
 from qpty.storage.rows import SessionRow, TurnRow
-from qpty.storage.tables import account_use, journal, messages, seeds, sessions, turns
+from qpty.storage.tables import account_use, client_turns, journal, messages, seeds, sessions, turns
 from qpty.storage.types import encode_text
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Executable, Table
 
-    from qpty.storage.rows import MessageRow
+    from qpty.storage.rows import ClientTurnRow, MessageRow
 
 JournalRow = tuple[str, int, str]
 """An event as the journal stores it: session's id, seq, body; both texts as `encode_text` returns them."""
@@ -71,6 +71,11 @@ def delete_session(session_id: str) -> Write:
 def insert_turn(row: TurnRow) -> Write:
     """A new turn."""
     return _insert(turns, row)
+
+
+def insert_client_turn(row: ClientTurnRow) -> Write:
+    """A client knows the conversation up to this turn's end."""
+    return _insert(client_turns, row)
 
 
 def update_turn(turn_id: str, /, **changes: Any) -> Write:
@@ -145,7 +150,7 @@ def _searched(title: str | None) -> dict[str, Any]:
     return {"title_folded": None if title is None else folded(title)}
 
 
-def _insert(table: Table, row: SessionRow | TurnRow | MessageRow, **derived: Any) -> Write:
+def _insert(table: Table, row: SessionRow | TurnRow | MessageRow | ClientTurnRow, **derived: Any) -> Write:
     values = {name: getattr(row, name) for name in _names(table) if name not in derived} | derived
     return Write(statements=(Statement(executable=insert(table), parameters=values),))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
+from qpty.compat.gateway import Gateway
+from qpty.compat.model_names import ModelNames
 from qpty.server.access.cookies import CookieSigner
 from qpty.server.access.identity import Access
 from qpty.server.access.keys import KeyStore
@@ -35,6 +37,8 @@ def service_over(home: House, work: Path, **settings: Any) -> Service:
     loaded = load_settings(environment={}, directory=work, rate_limit=0, **settings)
     return Service(
         manager=home.manager,
+        gateway=Gateway(home.manager),
+        model_names=ModelNames((), default=None, strict=False),
         settings=loaded,
         access=Access(KeyStore(work / "keys.json"), CookieSigner(b"x" * 32), LoginLinks(), open_address=False),
         rate=RateLimiter(0),

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 import qpty
-from qpty.agent import capture, data_home, dialects, driver, history, record
+from qpty.agent import agent_file, capture, data_home, dialects, driver, record
 from qpty.agent import errors as agent
+from qpty.compat import errors as clients
+from qpty.compat import json_answers
 from qpty.core import errors as core
 from qpty.core import states
 from qpty.core.events import FailureCode
 from qpty.server import errors as own
-from qpty.server import serving, settings_errors, statuses
+from qpty.server import model_files, serving, settings_errors, statuses
 from qpty.server.access import cookies, keys, origin
 from qpty.server.access.rate import RateLimiter
 from qpty.server.api import OPERATIONS
@@ -50,11 +52,20 @@ def every_error() -> list[type[core.QptyError]]:
     return found
 
 
-BASES = {core.QptyError, own.ServerError, origin.OriginError, sessions.SessionsError, files.FileError, agent.AgentError}
+BASES = {
+    core.QptyError,
+    own.ServerError,
+    origin.OriginError,
+    sessions.SessionsError,
+    files.FileError,
+    agent.AgentError,
+    clients.AnswerError,
+}
 """Never raised themselves."""
 
 AT_START_OR_BY_THE_COMMAND_LINE = {
     keys.KeysError, cookies.SecretFileError, serving.AddressInUseError, settings_errors.SettingsError,
+    model_files.ModelFileError,
     sessions.DataDirectoryInUseError, data_home.DataHomeError, capture.CaptureError, dialects.DialectError,
     agent.AgentNotFoundError, *(error for error in every_error() if error.__module__.startswith("qpty.cli.")),
 }  # fmt: skip
@@ -62,8 +73,8 @@ AT_START_OR_BY_THE_COMMAND_LINE = {
 
 HANDLED_BY_SESSIONS = {
     agent.StartError, agent.TerminalError, agent.ProcessGoneError, agent.ExitTimeoutError, driver.AgentStartError,
-    driver.TakeUpError, driver.AgentGoneError, history.HistoryError, record.RecordError, states.NotReadyError,
-    states.QuestionMismatchError,
+    driver.TakeUpError, driver.AgentGoneError, record.RecordError, states.NotReadyError,
+    states.QuestionMismatchError, json_answers.JsonAnswerError, agent_file.AgentFileError,
 }  # fmt: skip
 """What happens to an agent is told as a turn's end, a revival, or another error of a session's."""
 
@@ -156,7 +167,7 @@ async def test_no_answer_and_no_line_of_the_log_has_a_secret_or_a_place(
         session_id = await served.session()
         parts = {
             "session_id": session_id, "turn_id": "none", "request_id": "none", "path": "no/such", "view": "files",
-            "token": "none",
+            "token": "none", "model_id": "none",
         }  # fmt: skip
         bodies: list[Any] = [None, {"message": SECRETS["text"], "session_id": session_id}, {"message": 1, "answer": 2}]
         for operation in OPERATIONS:

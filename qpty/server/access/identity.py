@@ -107,6 +107,14 @@ class Access:
         key = self.keys.get(key_id) if key_id is not None else None
         return not self.required if key is None else key.admin
 
+    def allows_builtin_tools(self, key_id: str | None, *, default: bool) -> bool:
+        """Whether clients with this key may have the agent's own tools used.
+
+        `default` is for those without a key, and for keys that were not made here.
+        """
+        key = self.keys.get(key_id) if key_id is not None else None
+        return default if key is None or key.created_at is None else key.builtin_tools
+
     def is_known(self, key_id: str) -> bool:
         """Whether a key is (still) one of ours."""
         return self.keys.get(key_id) is not None

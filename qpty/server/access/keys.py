@@ -102,13 +102,15 @@ class KeyConfiguredError(KeysError):
 class Key:
     """A key, without its text. `created_at` is None for one of the setting OPENAI_KEYS.
 
-    `admin` says that whoever shows it may type at the terminals of its sessions by hand.
+    `admin` says that whoever shows it may type at the terminals of its sessions by hand, `builtin_tools` that in the
+    sessions of OpenAI and Anthropic clients that show it the agent's own tools may be used, without a question.
     """
 
     id: str
     name: str
     created_at: datetime | None
     admin: bool = False
+    builtin_tools: bool = False
     digest: bytes = field(repr=False)
     """SHA-256 of the text."""
 
@@ -183,13 +185,20 @@ class KeyStore:
         """Return the key with this id, such as a cookie names."""
         return next((key for key in self._configured + self._stored if key.id == key_id), None)
 
-    def create(self, name: str, *, admin: bool = False) -> NewKey:
+    def create(self, name: str, *, admin: bool = False, builtin_tools: bool = False) -> NewKey:
         """Make a key and store its hash. Raises KeyNameError, KeyLimitError, KeyFileError."""
         if not _is_name(name):
             raise KeyNameError(name)
         new = NewKey(secrets.token_hex(ID_DIGITS // 2), name, f"qpty_{secrets.token_urlsafe(KEY_BYTES)}")
         created = datetime.now(UTC).replace(microsecond=0)
-        key = Key(id=new.id, name=name, created_at=created, admin=admin, digest=_digest(new.key))
+        key = Key(
+            id=new.id,
+            name=name,
+            created_at=created,
+            admin=admin,
+            builtin_tools=builtin_tools,
+            digest=_digest(new.key),
+        )
         with self._writing():
             if len(self._stored) >= MOST_KEYS:
                 raise KeyLimitError(MOST_KEYS)
@@ -259,6 +268,7 @@ class KeyStore:
                 "sha256": key.digest.hex(),
                 "created_at": key.created_at.isoformat() if key.created_at is not None else None,
                 "admin": key.admin,
+                "builtin_tools": key.builtin_tools,
             }
             for key in keys
         ]
@@ -333,10 +343,13 @@ def _key(row: Any, path: Path, number: int) -> Key:
         created = datetime.fromisoformat(str(created_at))
     except ValueError:
         raise KeyFileError(path, f'the "created_at" of key {number} is no time') from None
-    admin = row.get("admin", False)  # a file from before this field has keys that don't administer
-    if not isinstance(admin, bool):
-        raise KeyFileError(path, f'the "admin" of key {number} is not true or false')
-    return Key(id=key_id, name=str(name), created_at=created, admin=admin, digest=bytes.fromhex(sha256))
+    policy: dict[str, bool] = {}
+    for name_of_policy in ("admin", "builtin_tools"):
+        allowed = row.get(name_of_policy, False)  # a file from before this field has keys that may not
+        if not isinstance(allowed, bool):
+            raise KeyFileError(path, f'the "{name_of_policy}" of key {number} is not true or false')
+        policy[name_of_policy] = allowed
+    return Key(id=key_id, name=str(name), created_at=created, digest=bytes.fromhex(sha256), **policy)
 
 
 def _sync_directory(path: Path) -> None:

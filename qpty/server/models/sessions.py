@@ -20,7 +20,7 @@ class SessionCreate(Body):
     """The name of an agent file of the CLI's. It has its own system prompt: not together with `system_prompt`."""
     model: Name | None = None
     """A model's name, as the CLI has it."""
-    system_prompt: Annotated[str, Field(max_length=65536)] | None = None
+    system_prompt: Annotated[str, Field(max_length=262144)] | None = None
     trusted_tools: Annotated[list[Name], Field(max_length=200)] | None = None
     """Tools that run without a question; an empty list trusts none, null leaves the CLI's own defaults."""
     trust_all_tools: bool = False
@@ -108,6 +108,8 @@ class Session(Model):
     """The open question, as the journal has it."""
     parent_id: str | None
     """The session that this one was forked from."""
+    client: str | None
+    """`chat`, `responses` or `messages`: the interface of OpenAI's or Anthropic's whose client's conversation it is."""
     expired: bool
 
 

@@ -72,6 +72,7 @@ def shape(info: SessionInfo) -> shapes.Session:
         queued=info.queued,
         question=dict(info.question) if info.question is not None else None,
         parent_id=info.parent_id,
+        client=info.client,
         expired=info.expired,
     )
 

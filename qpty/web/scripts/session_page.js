@@ -51,7 +51,7 @@ export class SessionPage {
       place: byId("conversation"),
       scroller: byId("scroller"),
       toEnd: byId("to-end"),
-      inherited: this.#info.parent_id !== null,
+      inherited: this.#info.parent_id !== null || this.#info.client !== null,
       context: {
         files: {
           url: (path) => sessionUrl(this.#id, "files", path),

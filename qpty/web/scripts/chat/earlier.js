@@ -1,4 +1,5 @@
-// What was said before the journal begins: inherited by a fork, or so long ago that its events aren't kept any more.
+// What was said before the journal begins: inherited by a fork, brought by a client, or so long ago that its events
+// aren't kept any more.
 
 import { ApiError, request, sessionUrl } from "../common/api.js";
 import { button, h } from "../common/dom.js";

@@ -42,6 +42,8 @@ export const TEXTS = {
   welcome_demo: { en: "The demo agent answers here: no Amazon Q CLI was found, or the settings ask for it. It repeats what you write; write “help” to see what else it can do.", zh: "此处由演示代理应答：未找到 Amazon Q CLI，或设置中指定了演示代理。它会重复您的话；输入 help 查看其他功能。" },
 
   // -- states of a session
+  client_openai: { en: "OpenAI API", zh: "OpenAI API" },
+  client_anthropic: { en: "Anthropic API", zh: "Anthropic API" },
   state_hibernated: { en: "asleep", zh: "休眠中" },
   state_waiting: { en: "waiting for a place", zh: "等待空位" },
   state_starting: { en: "starting", zh: "启动中" },

@@ -260,20 +260,21 @@ class Row {
   #link;
   #title = h("span", { class: "session-title", dir: "auto" });
   #state = h("span", { class: "state" });
+  #client = h("span", { class: "session-client" });
   #time = h("time", {});
   #more;
   #shown = "";
 
   constructor(session, menu) {
     this.#link = h("a", { class: "session-link", href: addressOf(session.session_id), "data-link": true },
-      this.#title, h("span", { class: "session-facts" }, this.#state, this.#time));
+      this.#title, h("span", { class: "session-facts" }, this.#state, this.#client, this.#time));
     this.#more = iconButton("more", "", () => menu(this.#more), { "aria-haspopup": "menu", "aria-expanded": "false" });
     this.element = h("li", { class: "session-row", data: { id: session.session_id } }, this.#link, this.#more);
     this.show(session);
   }
 
   show(session) {
-    const { title, state, last_activity: time } = session;
+    const { title, state, client, last_activity: time } = session;
     this.title = title;
     const shown = JSON.stringify([title, state, shortTime(time)]);
     if (shown === this.#shown) return;
@@ -282,6 +283,7 @@ class Row {
     this.#title.classList.toggle("untitled", title === null);
     this.#state.dataset.tone = toneOf(state);
     this.#state.textContent = stateText(state);
+    this.#client.textContent = client === null ? "" : text(client === "messages" ? "client_anthropic" : "client_openai");
     this.#time.dateTime = time;
     this.#time.title = longTime(time);
     this.#time.textContent = shortTime(time);

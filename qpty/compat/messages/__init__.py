@@ -1,0 +1,1 @@
+"""Messages: Anthropic's interface, that of Claude Code."""

@@ -1,0 +1,1 @@
+"""Responses: OpenAI's newer interface, and the only one that Codex speaks."""
