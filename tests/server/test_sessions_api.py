@@ -19,7 +19,7 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 FIELDS = {
     "session_id", "created_at", "last_activity", "message_count", "work_directory", "absolute_work_directory", "state",
     "title", "agent", "model", "system_prompt", "trusted_tools", "trust_all_tools", "columns", "lines", "turn_id",
-    "queued", "question", "parent_id", "expired",
+    "queued", "question", "client", "parent_id", "expired",
 }  # fmt: skip
 
 
