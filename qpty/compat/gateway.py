@@ -20,16 +20,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from qpty.compat.answer import Answer
+from qpty.compat.client_tools.names import offer_of
+from qpty.compat.client_tools.server import respond
+from qpty.compat.client_tools.toolbox import Toolbox
+from qpty.compat.client_tools.toolboxes import Toolboxes
 from qpty.compat.digests import conversation_digests, extended, settings_digest
 from qpty.compat.errors import CallsAnsweredError, PreviousReplyError
 from qpty.compat.history import history_of, with_texts
 from qpty.compat.json_answers import JsonAnswerError, check_schema
 from qpty.compat.requests import Message, RequestError, Text, ToolCall, ToolResult
 from qpty.compat.run import Phase, Run
-from qpty.compat.tool_names import offer_of
-from qpty.compat.tool_server import respond
-from qpty.compat.toolbox import Toolbox
-from qpty.compat.toolboxes import Toolboxes
 from qpty.compat.typed import attachments_of, has_attachments, typed_text
 from qpty.compat.usage import input_tokens_of
 from qpty.sessions.client_sessions import ClientTurnRow, Continuation, NewClientSession, Profile
@@ -39,9 +39,9 @@ from qpty.sessions.tasks import Tasks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from qpty.compat.client_tools.names import Offer
     from qpty.compat.live_text import Fidelity
     from qpty.compat.requests import Interface, Request
-    from qpty.compat.tool_names import Offer
     from qpty.sessions.manager import SessionManager
 
 REPLY_PREFIXES: Final[Mapping[Interface, str]] = {"chat": "chatcmpl-", "responses": "resp_", "messages": "msg_"}
@@ -87,13 +87,14 @@ class _Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where a request goes on: after `row`, which stands for the first `entries` answers; None is the beginning.
+    """Where a request goes on: after a turn's end that stands for the first `entries` answers.
 
+    `rows` are the turns' ends there, those of sessions that are set up as is wanted first; none is the beginning.
     `conversation` is the digest of everything up to and with the request's last message. `whole` says that nothing but
     that message is new.
     """
 
-    row: ClientTurnRow | None
+    rows: Sequence[ClientTurnRow]
     entries: int
     conversation: str
     whole: bool
@@ -249,34 +250,33 @@ class Gateway:
         at_digest = {digests[at]: count for count, at in enumerate(answers, 1)}
         candidates = [digests[at] for at in reversed(answers)][:CANDIDATES]
         rows = await self._manager.clients.find(terms.owner, candidates)
-        best = max(
-            rows,
-            key=lambda row: (at_digest[row.conversation], row.settings == setup.digest, row.created_at),
-            default=None,
-        )
-        entries = at_digest[best.conversation] if best is not None else 0
-        return _Place(row=best, entries=entries, conversation=digests[-1], whole=entries == len(answers))
+        entries = max((at_digest[row.conversation] for row in rows), default=0)
+        there = [row for row in rows if at_digest[row.conversation] == entries]
+        there.sort(key=lambda row: (row.settings == setup.digest, row.created_at), reverse=True)
+        return _Place(rows=there, entries=entries, conversation=digests[-1], whole=entries == len(answers))
 
     async def _place_after(self, reply_id: str, request: Request, terms: Terms) -> _Place:
         row = await self._manager.clients.find_reply(terms.owner, reply_id)
         if row is None:
             raise PreviousReplyError(reply_id)
         conversation = conversation_digests(request.messages, start=row.conversation)[-1]
-        return _Place(row=row, entries=0, conversation=conversation, whole=len(request.messages) == 1, required=True)
+        return _Place(rows=[row], entries=0, conversation=conversation, whole=len(request.messages) == 1, required=True)
 
     async def _claimed(self, place: _Place, terms: Terms, setup: _Setup) -> str | None:
-        """Take the session that stands at a place, if it is set up as is wanted and nobody uses it."""
-        row = place.row
-        if row is None or not place.whole or row.settings != setup.digest or row.session_id in self._busy:
+        """Take a session that stands at a place, if one is set up as is wanted and nobody uses it."""
+        if not place.whole:
             return None
-        self._busy.add(row.session_id)
-        try:
-            if await self._manager.clients.stands_at(row.session_id, row.turn_id, owner=terms.owner):
-                return row.session_id
-        except BaseException:
+        for row in place.rows:
+            if row.settings != setup.digest or row.session_id in self._busy:
+                continue
+            self._busy.add(row.session_id)
+            try:
+                if await self._manager.clients.stands_at(row.session_id, row.turn_id, owner=terms.owner):
+                    return row.session_id
+            except BaseException:
+                self._busy.discard(row.session_id)
+                raise
             self._busy.discard(row.session_id)
-            raise
-        self._busy.discard(row.session_id)
         return None
 
     async def _made(self, request: Request, terms: Terms, setup: _Setup, place: _Place) -> str:
@@ -289,10 +289,10 @@ class Gateway:
             client_tools=secrets.token_urlsafe(TOKEN_BYTES) if setup.offer.tools else None,
         )
         after = None
-        if place.row is not None:
+        if place.rows:
             after = Continuation(
-                session_id=place.row.session_id,
-                turn_id=place.row.turn_id,
+                session_id=place.rows[0].session_id,
+                turn_id=place.rows[0].turn_id,
                 entries=place.entries,
                 required=place.required,
             )

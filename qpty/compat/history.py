@@ -17,8 +17,8 @@ from qpty.core.record import RecordedEntry, RecordedImage, RecordedResult, Recor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from qpty.compat.client_tools.names import Offer
     from qpty.compat.requests import Message, Part
-    from qpty.compat.tool_names import Offer
 
 YOU_BEGIN: Final = "(The conversation begins with your words.)"
 GOES_ON: Final = "(I have the results.)"

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
+    from qpty.compat.client_tools.toolbox import Toolbox
     from qpty.compat.requests import Request
-    from qpty.compat.toolbox import Toolbox
     from qpty.sessions.turns import Turn
 
 

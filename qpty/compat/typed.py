@@ -18,8 +18,8 @@ from qpty.compat.requests import File, Image, Text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from qpty.compat.client_tools.names import Offer
     from qpty.compat.requests import JsonFormat, Message, Part, ToolChoice
-    from qpty.compat.tool_names import Offer
 
 DIRECTORY: Final = "attachments"
 

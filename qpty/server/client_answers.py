@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from qpty.compat.problems import anthropic_error, anthropic_status, openai_error, openai_status, should_retry
 from qpty.compat.replies import Problem
+from qpty.compat.writing.problems import anthropic_error, anthropic_status, openai_error, openai_status, should_retry
 from qpty.server.service import REQUEST_ID
 from qpty.server.streaming import ServerSentEvents, json_bytes
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
-from qpty.compat.problems import anthropic_status, openai_status
 from qpty.compat.replies import Problem
+from qpty.compat.writing.problems import anthropic_status, openai_status
 from qpty.server.access.identity import COOKIE
 from qpty.server.models import clients
 from qpty.server.models import socket as frames

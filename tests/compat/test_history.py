@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qpty.compat.client_tools.names import offer_of
 from qpty.compat.history import GOES_ON, NOTHING, PICTURED, YOU_BEGIN, history_of, with_texts
 from qpty.compat.requests import File, Image, Message, Text, ToolCall, ToolResult, ToolSpec
-from qpty.compat.tool_names import offer_of
 from qpty.core.record import RecordedImage, RecordedResult, RecordedTool
 from tests.compat.reading_samples import JPEG, PDF, PNG
 

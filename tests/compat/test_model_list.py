@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qpty.compat.model_list import model_object, model_page
+from qpty.compat.writing.model_list import model_object, model_page
 from tests.compat.schemas import check, require_schema
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from qpty.compat.problems import (
+from qpty.compat.replies import Problem
+from qpty.compat.writing.problems import (
     TELLINGS,
     anthropic_error,
     anthropic_status,
@@ -15,7 +16,6 @@ from qpty.compat.problems import (
     response_error,
     should_retry,
 )
-from qpty.compat.replies import Problem
 from qpty.core.events import FailureCode
 from qpty.server.statuses import FAILURES, HTTP_CODES, OTHERS, RULES
 from tests.compat.schemas import check, require_schema
@@ -87,7 +87,7 @@ def problem(code: str, status: int | None = None, message: str = "no", param: st
 
 @pytest.mark.parametrize("code", sorted(SERVER))
 def test_every_code_of_the_server_is_told_on_purpose(code: str) -> None:
-    assert code in TELLINGS, f"say in qpty.compat.problems how {code} is told"
+    assert code in TELLINGS, f"say in qpty.compat.writing.problems how {code} is told"
 
 
 def test_every_failure_of_a_turn_is_told_on_purpose() -> None:

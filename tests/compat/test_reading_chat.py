@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qpty.compat.chat.reading import ChatRequest, read_chat
-from qpty.compat.images import MAX_IMAGE_BYTES
+from qpty.compat.reading.images import MAX_IMAGE_BYTES
 from qpty.compat.requests import File, Image, JsonFormat, Message, Text, ToolCall, ToolChoice, ToolResult, ToolSpec
 from tests.compat.reading_samples import GIF, JPEG, PDF, PNG, WEBP, base64_of, data_url, refused
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from qpty.compat.chat.reading import ChatRequest, read_chat
-from qpty.compat.images import image_type
 from qpty.compat.messages.reading import CountRequest, MessagesRequest, read_count, read_messages
-from qpty.compat.reading import MAX_DEPTH, MAX_NAMES
+from qpty.compat.reading.fields import MAX_DEPTH, MAX_NAMES
+from qpty.compat.reading.images import image_type
 from qpty.compat.requests import File, Image, Request, RequestError, Text, ToolCall, ToolResult
 from qpty.compat.responses.reading import ResponsesRequest, read_responses
 from tests.compat.reading_samples import PDF, PNG, base64_of, data_url, refused

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qpty.compat.client_tools.names import BUILT_IN, CONTINUED, DESCRIPTION_BYTES, INPUT_SCHEMA, offer_of
 from qpty.compat.requests import ToolSpec
-from qpty.compat.tool_names import BUILT_IN, CONTINUED, DESCRIPTION_BYTES, INPUT_SCHEMA, offer_of
 
 TAKEN_AS_IT_IS = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
 

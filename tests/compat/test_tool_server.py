@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qpty import __version__
+from qpty.compat.client_tools.names import offer_of
+from qpty.compat.client_tools.server import EMPTY, VERSIONS, respond
+from qpty.compat.client_tools.toolbox import Toolbox
 from qpty.compat.requests import File, Image, Text, ToolChoice, ToolResult, ToolSpec
-from qpty.compat.tool_names import offer_of
-from qpty.compat.tool_server import EMPTY, VERSIONS, respond
-from qpty.compat.toolbox import Toolbox
 from tests.compat.reading_samples import PNG
 
 if TYPE_CHECKING:

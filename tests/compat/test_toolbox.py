@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qpty.compat import toolbox as module
+from qpty.compat.client_tools import toolbox as module
+from qpty.compat.client_tools.names import offer_of
+from qpty.compat.client_tools.toolbox import ALONE, LEFT, NO_RESULT, NOT_NOW, Toolbox
+from qpty.compat.client_tools.toolboxes import KEPT, Toolboxes
 from qpty.compat.requests import Text, ToolCall, ToolChoice, ToolResult, ToolSpec
-from qpty.compat.tool_names import offer_of
-from qpty.compat.toolbox import ALONE, LEFT, NO_RESULT, NOT_NOW, Toolbox
-from qpty.compat.toolboxes import KEPT, Toolboxes
 from qpty.core.record import RecordedTool
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qpty.compat.client_tools.names import offer_of
 from qpty.compat.history import GO_ON
 from qpty.compat.requests import File, Image, JsonFormat, Message, Text, ToolCall, ToolChoice, ToolResult, ToolSpec
-from qpty.compat.tool_names import offer_of
 from qpty.compat.typed import (
     ANY_JSON,
     LOOK,

@@ -20,13 +20,13 @@ from qpty.compat.chat.wire import (
     ChatTextPart,
     ChatToolMessage,
 )
-from qpty.compat.conversation import Conversation, Wording
-from qpty.compat.images import file_from_base64, image_from_url, missing_data
-from qpty.compat.reading import ignored_names, json_object, refuse, shown, stop_texts, validated
+from qpty.compat.reading.conversation import Conversation, Wording
+from qpty.compat.reading.fields import ignored_names, json_object, refuse, shown, stop_texts, validated
+from qpty.compat.reading.images import file_from_base64, image_from_url, missing_data
+from qpty.compat.reading.tools import Tools, json_format
 from qpty.compat.requests import File, Image, JsonFormat, Request, RequestError, Text, ToolCall, ToolChoice, ToolResult
 from qpty.compat.responses.reading import WORDING as RESPONSES_WORDING
 from qpty.compat.responses.reading import answer_form, read_input
-from qpty.compat.tools import Tools, json_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from qpty.compat.reading import Id, ListOf, Name, TextOrList, TextOrObject, Whole, Wire, by_type, other_than
+from qpty.compat.reading.fields import Id, ListOf, Name, TextOrList, TextOrObject, Whole, Wire, by_type, other_than
 from qpty.compat.responses.wire import ResponsesInput, ResponsesText  # noqa: TC001 — pydantic looks at them
 
 _PARTS: Final = {

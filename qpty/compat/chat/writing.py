@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from qpty.compat.problems import openai_error
 from qpty.compat.replies import Frame, ReplyWriter
-from qpty.compat.tool_text import arguments_text, input_text
+from qpty.compat.writing.problems import openai_error
+from qpty.compat.writing.tool_text import arguments_text, input_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from qpty.compat.conversation import Conversation, Wording
-from qpty.compat.images import file_from_base64, file_from_text, image_from_base64, image_from_url
 from qpty.compat.messages.wire import (
     CountRequest,
     MessagesDocument,
@@ -20,9 +18,11 @@ from qpty.compat.messages.wire import (
     MessagesToolResult,
     MessagesToolUse,
 )
-from qpty.compat.reading import ignored_names, refuse, shown, stop_texts, validated
+from qpty.compat.reading.conversation import Conversation, Wording
+from qpty.compat.reading.fields import ignored_names, refuse, shown, stop_texts, validated
+from qpty.compat.reading.images import file_from_base64, file_from_text, image_from_base64, image_from_url
+from qpty.compat.reading.tools import Tools, json_format
 from qpty.compat.requests import File, Image, JsonFormat, Request, RequestError, Text, ToolCall, ToolChoice, ToolResult
-from qpty.compat.tools import Tools, json_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

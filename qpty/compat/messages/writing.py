@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from qpty.compat.problems import anthropic_error
 from qpty.compat.replies import Frame, ReplyWriter
-from qpty.compat.tool_text import arguments_text
+from qpty.compat.writing.problems import anthropic_error
+from qpty.compat.writing.tool_text import arguments_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

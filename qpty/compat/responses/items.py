@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from qpty.compat.tool_text import arguments_text, input_text
+from qpty.compat.writing.tool_text import arguments_text, input_text
 
 if TYPE_CHECKING:
     from qpty.compat.requests import ToolCall

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from qpty.compat.conversation import Conversation, Wording
-from qpty.compat.images import file_from_base64, image_from_url, missing_data
-from qpty.compat.reading import ignored_names, json_object, refuse, shown, validated
+from qpty.compat.reading.conversation import Conversation, Wording
+from qpty.compat.reading.fields import ignored_names, json_object, refuse, shown, validated
+from qpty.compat.reading.images import file_from_base64, image_from_url, missing_data
+from qpty.compat.reading.tools import Tools, json_format
 from qpty.compat.requests import File, Image, JsonFormat, Request, RequestError, Text, ToolCall, ToolChoice, ToolResult
 from qpty.compat.responses.wire import (
     ResponsesCallOutput,
@@ -26,7 +27,6 @@ from qpty.compat.responses.wire import (
     ResponsesRequest,
     ResponsesTextPart,
 )
-from qpty.compat.tools import Tools, json_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

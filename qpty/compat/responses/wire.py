@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from qpty.compat.reading import Id, ListOf, Name, TextOrList, TextOrObject, Whole, Wire, by_type, other_than
+from qpty.compat.reading.fields import Id, ListOf, Name, TextOrList, TextOrObject, Whole, Wire, by_type, other_than
 
 _PARTS: Final = {
     "input_text": "<text>",

@@ -14,10 +14,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from qpty.compat.problems import response_error
 from qpty.compat.replies import Frame, ReplyWriter
 from qpty.compat.responses.echo import echo
 from qpty.compat.responses.items import ItemStatus, call_item, item_id, message_item, text_part
+from qpty.compat.writing.problems import response_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,12 +14,12 @@ from qpty.compat.chat.writing import ChatWriter
 from qpty.compat.gateway import Terms
 from qpty.compat.messages.reading import read_count, read_messages
 from qpty.compat.messages.writing import MessagesWriter
-from qpty.compat.model_list import model_object, model_page
 from qpty.compat.replies import Calls, Ending, ReplyHead
 from qpty.compat.requests import RequestError
 from qpty.compat.responses.reading import read_responses
 from qpty.compat.responses.writing import ResponsesWriter
 from qpty.compat.usage import input_tokens_of
+from qpty.compat.writing.model_list import model_object, model_page
 from qpty.server.client_answers import ClientStream, client_json, family_of, id_of, request_id_header
 from qpty.server.service import KEY_ID
 

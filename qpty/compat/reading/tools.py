@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from qpty.compat.reading import shown
+from qpty.compat.reading.fields import shown
 from qpty.compat.requests import JsonFormat, RequestError, ToolChoice, ToolSpec
 
 if TYPE_CHECKING:

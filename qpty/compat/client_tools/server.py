@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from qpty.compat.client_tools.toolbox import Toolbox
     from qpty.compat.requests import ToolResult
-    from qpty.compat.toolbox import Toolbox
 
 VERSIONS: Final = ("2025-03-26", "2025-06-18", "2024-11-05")
 """Of the protocol; the first is answered where another one is asked for."""

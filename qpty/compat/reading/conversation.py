@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from qpty.compat.reading import shown
+from qpty.compat.reading.fields import shown
 from qpty.compat.requests import Message, RequestError, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:

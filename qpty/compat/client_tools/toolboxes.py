@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from qpty.compat.toolbox import Toolbox
+from qpty.compat.client_tools.toolbox import Toolbox
 
 KEPT: Final = 256
 """Toolboxes that nobody is attached to: for a session that is taken up again and lists its tools before it is."""

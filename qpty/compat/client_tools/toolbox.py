@@ -18,8 +18,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from qpty.compat.client_tools.names import Offer
 from qpty.compat.requests import Text, ToolCall, ToolChoice, ToolResult
-from qpty.compat.tool_names import Offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""What the readers of all interfaces share: fields, conversations, pictures, tools."""

@@ -1,0 +1,1 @@
+"""What the writers of all interfaces share: errors, models, calls as text."""
