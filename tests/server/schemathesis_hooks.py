@@ -49,9 +49,11 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 
 def _lead_to_what_exists(case: Case[Any]) -> None:
     parts = case.path_parameters
-    if "session_id" in parts and _is_id(parts["session_id"]) and _often(parts["session_id"]):
-        deletes = case.operation.definition.raw["operationId"] == "delete_session"
-        parts["session_id"] = _new_session() if deletes else EXISTING["session_id"]
+    deletes = case.operation.definition.raw["operationId"] == "delete_session"
+    if deletes and _is_id(parts["session_id"]):
+        parts["session_id"] = _new_session()  # always: what another request made and looks for must stay
+    elif "session_id" in parts and _is_id(parts["session_id"]) and _often(parts["session_id"]):
+        parts["session_id"] = EXISTING["session_id"]
         for name in ("turn_id", "request_id"):
             if name in parts and _often(str(parts[name])):
                 parts[name] = EXISTING[name]
