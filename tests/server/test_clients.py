@@ -147,6 +147,25 @@ async def test_a_stream_is_the_answer_in_pieces(serve: Serve) -> None:
         assert "".join(data["delta"]["text"] for name, data in frames if name == "content_block_delta") == text
 
 
+@pytest.mark.parametrize("fidelity", ["auto", "live", "exact"])
+async def test_how_exact_a_stream_is(serve: Serve, fidelity: str) -> None:
+    async with serve(stream_fidelity=fidelity) as served:
+        exact = (await chat(served, said("markdown")))["choices"][0]["message"]["content"]
+        frames = await stream(served, "/v1/chat/completions", {"model": "m", "messages": said("markdown")})
+        pieces = [data["choices"][0]["delta"].get("content") or "" for _, data in frames[:-1]]
+        text = "".join(pieces)
+        assert "".join(text.split()) == "".join(exact.split())
+        if fidelity == "exact":
+            assert text == exact
+        if fidelity == "auto":
+            assert text[text.index("```") :] == exact[exact.index("```") :]
+            assert sum(map(bool, pieces)) > 2
+        # whatever it lost, the conversation goes on in the session that had it
+        on = [*said("markdown", text), {"role": "user", "content": "hello"}]
+        await chat(served, on)
+        assert len(await sessions(served)) == 2
+
+
 @pytest.mark.parametrize("interface", ["chat", "responses", "messages"])
 async def test_the_clients_own_tools(serve: Serve, interface: str) -> None:
     steps = plan({"tool": "add", "input": {"a": 1, "b": 2}, "say": "Adding. "}, {"text": "it is three"})
