@@ -7,7 +7,7 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from qpty.compat.errors import AnswerFailedError, AnswerNotJsonError
+from qpty.compat.errors import AnswerError, AnswerFailedError, AnswerNotJsonError, AnswerStoppedError
 from qpty.compat.json_answers import JsonAnswerError, json_of
 from qpty.compat.live_text import SegmentText
 from qpty.compat.replies import Calls, Ending, Usage
@@ -48,8 +48,8 @@ _log: Final = logging.getLogger(__name__)
 class RunKeeper(Protocol):
     """What an answer tells of its run."""
 
-    def pause(self, run: Run, calls: Sequence[ToolCall]) -> None:
-        """The client was told of these calls, and is to come back with results."""
+    def pause(self, run: Run, reply_id: str, text: str, calls: Sequence[ToolCall]) -> None:
+        """The client was told of these calls under this id, after a text, and is to come back with results."""
 
     def stop(self, run: Run) -> None:
         """Nobody wants more of this turn: end it."""
@@ -156,6 +156,8 @@ class Answer:
                         await self._answer_question(event)
                     case "turn.completed":
                         await run.turn.wait()
+                        if event.data["stop_reason"] == "interrupted":
+                            await self._fail(AnswerStoppedError())
                         for text in self._released(self._shaper.finish()):
                             yield text
                         if self._cut() is None:
@@ -192,10 +194,10 @@ class Answer:
         self._call_tokens = sum(map(call_tokens, calls))
         whole = self._whole()
         self._over = True
-        self._keeper.pause(self._run, calls)
+        self._keeper.pause(self._run, self.reply_id, "".join(self._text), calls)
         return [*texts, *whole, Calls(calls), self._ending("tools")]
 
-    async def _fail(self, error: AnswerFailedError | None) -> None:
+    async def _fail(self, error: AnswerError | None) -> None:
         """End the run, and raise why; None for a journal that ended."""
         self._over = True
         await self._keeper.end(self._run, self.reply_id, None)

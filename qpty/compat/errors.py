@@ -3,6 +3,7 @@
 ```
 AnswerError
 ├── AnswerFailedError     .code .retryable: the turn failed, with a code of the journal's
+├── AnswerStoppedError    somebody stopped the turn, in the page or by its interface
 ├── AnswerNotJsonError    the model's answer isn't the JSON that was asked for, nor was its second one
 ├── CallsAnsweredError    .call_ids: the results of these calls came before, and are being answered now
 └── PreviousReplyError    .reply_id: no answer is known under this id
@@ -30,6 +31,13 @@ class AnswerFailedError(AnswerError):
         super().__init__(message)
         self.code = code
         self.retryable = retryable
+
+
+class AnswerStoppedError(AnswerError):
+    """Somebody else stopped the turn."""
+
+    def __init__(self) -> None:
+        super().__init__("somebody stopped this answer: send the message again if you want one")
 
 
 class AnswerNotJsonError(AnswerError):

@@ -24,11 +24,12 @@ from qpty.compat.client_tools.names import offer_of
 from qpty.compat.client_tools.server import respond
 from qpty.compat.client_tools.toolbox import Toolbox
 from qpty.compat.client_tools.toolboxes import Toolboxes
-from qpty.compat.digests import conversation_digests, extended, settings_digest
+from qpty.compat.digests import BEGINNING, conversation_digests, extended, settings_digest
 from qpty.compat.errors import CallsAnsweredError, PreviousReplyError
 from qpty.compat.history import history_of, with_texts
 from qpty.compat.json_answers import JsonAnswerError, check_schema
-from qpty.compat.requests import Message, RequestError, Text, ToolCall, ToolResult
+from qpty.compat.paused_replies import PausedReplies
+from qpty.compat.requests import Image, Message, RequestError, Text, ToolResult
 from qpty.compat.run import Phase, Run
 from qpty.compat.typed import attachments_of, has_attachments, typed_text
 from qpty.compat.usage import input_tokens_of
@@ -41,13 +42,17 @@ if TYPE_CHECKING:
 
     from qpty.compat.client_tools.names import Offer
     from qpty.compat.live_text import Fidelity
-    from qpty.compat.requests import Interface, Request
+    from qpty.compat.requests import Interface, Request, ToolCall
     from qpty.sessions.manager import SessionManager
+    from qpty.sessions.turns import Turn
 
 REPLY_PREFIXES: Final[Mapping[Interface, str]] = {"chat": "chatcmpl-", "responses": "resp_", "messages": "msg_"}
 
 CANDIDATES: Final = 400
 """Places of a conversation, the latest, at which a session is looked for."""
+
+PICTURES: Final = 10
+"""In one message."""
 
 TOKEN_BYTES: Final = 32
 
@@ -90,12 +95,14 @@ class _Place:
     """Where a request goes on: after a turn's end that stands for the first `entries` answers.
 
     `rows` are the turns' ends there, those of sessions that are set up as is wanted first; none is the beginning.
-    `conversation` is the digest of everything up to and with the request's last message. `whole` says that nothing but
+    `start` is the digest that the request's messages go on from, `conversation` that of everything up to and with its
+    last message. `whole` says that nothing but
     that message is new.
     """
 
     rows: Sequence[ClientTurnRow]
     entries: int
+    start: str
     conversation: str
     whole: bool
     required: bool = False
@@ -116,6 +123,7 @@ class Gateway:
         self._waiting: dict[str, Run] = {}
         """Id of a call that the client was told of → the run that waits for its result, or is being answered."""
         self._runs: set[Run] = set()
+        self._replies = PausedReplies()
         self._paused: dict[Run, None] = {}
         """Runs that wait for results, the one that has waited longest first."""
         manager.when_crowded(self._relieve)
@@ -129,10 +137,13 @@ class Gateway:
         Raises RequestError, AnswerError, and what `SessionManager.send` raises.
         """
         await _check_form(request)
+        request = self._replies.whole(request)
+        _check_pictures(request)
         input_tokens = await asyncio.to_thread(input_tokens_of, request)
-        run = self._resumed(request, terms)
+        setup = await asyncio.to_thread(self._setup, request, terms)
+        run = await self._resumed(request, terms, setup)
         if run is None:
-            run = await self._begun_wholly(request, terms)
+            run = await self._begun_wholly(request, terms, setup)
         reply_id = REPLY_PREFIXES[request.interface] + secrets.token_hex(16)
         return Answer(
             run,
@@ -156,7 +167,7 @@ class Gateway:
 
     # -- going on with a turn that waits for the client's tools
 
-    def _resumed(self, request: Request, terms: Terms) -> Run | None:
+    async def _resumed(self, request: Request, terms: Terms, setup: _Setup) -> Run | None:
         """Give a run the results that it waits for; None if the request has none that any run waits for.
 
         Raises CallsAnsweredError.
@@ -166,17 +177,24 @@ class Gateway:
         run = self._run_of(results, terms)
         if run is None:
             return None
-        if has_attachments([message]) or any(not isinstance(part, Text) for one in results for part in one.parts):
-            # The CLI passes a picture that a tool returned on as a text (measured). In a history it is a picture.
+        digests = await asyncio.to_thread(conversation_digests, request.messages, start=run.start)
+        if self._run_of(results, terms) is not run:  # its turn has ended meanwhile
+            return None
+        goes_on = len(digests) > 2 and digests[-3] == run.conversation and setup.digest == run.settings
+        beside = [part for part in message.parts if not isinstance(part, ToolResult)]
+        texts = [part for part in beside if isinstance(part, Text)]
+        brought = [*beside, *(part for result in results for part in result.parts)]
+        if not goes_on or not all(isinstance(part, Text) for part in brought):
+            # What was said before isn't what it was, or there is a picture: the CLI passes one that a tool returned on
+            # as a text (measured), while in a history it is a picture.
             self.stop(run)
             return None
         self._resume(run)
-        run.conversation = self._conversation_after(run, request)
+        run.conversation = digests[-1]
         run.request = request
         run.answered_ids.update(run.call_ids)
-        beside = [part for part in message.parts if isinstance(part, Text)]
         run.toolbox.choose(request.tool_choice)
-        run.toolbox.deliver(with_texts(results, beside))
+        run.toolbox.deliver(with_texts(results, texts))
         return run
 
     def _run_of(self, results: Sequence[ToolResult], terms: Terms) -> Run | None:
@@ -190,20 +208,11 @@ class Gateway:
             raise CallsAnsweredError(given)
         return run if run.phase is Phase.PAUSED else None
 
-    @staticmethod
-    def _conversation_after(run: Run, request: Request) -> str:
-        """Return the digest of a paused run's conversation with the results that came."""
-        if request.previous_response_id is None:
-            return conversation_digests(request.messages)[-1]
-        calls = tuple(ToolCall(call_id, "", {}) for call_id in run.call_ids)
-        asked = extended(run.conversation, Message("assistant", calls))
-        return conversation_digests(request.messages, start=asked)[-1]
-
     # -- beginning a turn
 
-    async def _begun_wholly(self, request: Request, terms: Terms) -> Run:
+    async def _begun_wholly(self, request: Request, terms: Terms, setup: _Setup) -> Run:
         """Begin a turn; if whoever asked goes away meanwhile, it is stopped as soon as it has begun."""
-        beginning = asyncio.get_running_loop().create_task(self._begun(request, terms), name="a client's turn")
+        beginning = asyncio.get_running_loop().create_task(self._begun(request, terms, setup), name="a client's turn")
         self._tasks.keep(beginning)
         try:
             return await asyncio.shield(beginning)
@@ -215,8 +224,7 @@ class Gateway:
         if not beginning.cancelled() and beginning.exception() is None:
             self.stop(beginning.result())
 
-    async def _begun(self, request: Request, terms: Terms) -> Run:
-        setup = self._setup(request, terms)
+    async def _begun(self, request: Request, terms: Terms, setup: _Setup) -> Run:
         place = await self._place(request, terms, setup)
         session_id = await self._claimed(place, terms, setup)
         if session_id is None:
@@ -253,14 +261,23 @@ class Gateway:
         entries = max((at_digest[row.conversation] for row in rows), default=0)
         there = [row for row in rows if at_digest[row.conversation] == entries]
         there.sort(key=lambda row: (row.settings == setup.digest, row.created_at), reverse=True)
-        return _Place(rows=there, entries=entries, conversation=digests[-1], whole=entries == len(answers))
+        return _Place(
+            rows=there, entries=entries, start=BEGINNING, conversation=digests[-1], whole=entries == len(answers)
+        )
 
     async def _place_after(self, reply_id: str, request: Request, terms: Terms) -> _Place:
         row = await self._manager.clients.find_reply(terms.owner, reply_id)
         if row is None:
             raise PreviousReplyError(reply_id)
         conversation = conversation_digests(request.messages, start=row.conversation)[-1]
-        return _Place(rows=[row], entries=0, conversation=conversation, whole=len(request.messages) == 1, required=True)
+        return _Place(
+            rows=[row],
+            entries=0,
+            start=row.conversation,
+            conversation=conversation,
+            whole=len(request.messages) == 1,
+            required=True,
+        )
 
     async def _claimed(self, place: _Place, terms: Terms, setup: _Setup) -> str | None:
         """Take a session that stands at a place, if one is set up as is wanted and nobody uses it."""
@@ -339,6 +356,7 @@ class Gateway:
             owner=terms.owner,
             toolbox=toolbox,
             request=request,
+            start=place.start,
             conversation=place.conversation,
             settings=setup.digest,
             allows_tools=terms.builtin_tools,
@@ -350,13 +368,24 @@ class Gateway:
 
     # -- what answers tell (`RunKeeper`)
 
-    def pause(self, run: Run, calls: Sequence[ToolCall]) -> None:
-        """The client was told of these calls, and is to come back with results."""
+    def pause(self, run: Run, reply_id: str, text: str, calls: Sequence[ToolCall]) -> None:
+        """The client was told of these calls under this id, after a text, and is to come back with results."""
         run.phase = Phase.PAUSED
+        self._replies.remember(reply_id, run.request, text, calls)
+        self._tasks.spawn(self._watched(run, run.turn))
         self._paused[run] = None
         run.call_ids = tuple(call.id for call in calls)
         self._waiting.update(dict.fromkeys(run.call_ids, run))
         run.pause = asyncio.get_running_loop().call_later(self._config.client_tool_timeout, self._given_up, run)
+
+    async def _watched(self, run: Run, turn: Turn) -> None:
+        """Let go of a paused run whose turn ends without it: it was stopped, its process or its session is gone."""
+        try:
+            await turn.wait()
+        except ClosingError:
+            return  # so is everything
+        if run.phase is Phase.PAUSED:
+            self._release(run)
 
     def _resume(self, run: Run) -> None:
         """The results came."""
@@ -438,6 +467,15 @@ async def _check_form(request: Request) -> None:
         await asyncio.to_thread(check_schema, request.json.schema)
     except JsonAnswerError as error:
         raise RequestError(error.why, code="invalid_schema") from error
+
+
+def _check_pictures(request: Request) -> None:
+    """Refuse more pictures than the CLI reads of one message; it drops the others (measured). Raises RequestError."""
+    pictures = sum(isinstance(part, Image) for part in request.messages[-1].parts)
+    if pictures > PICTURES:
+        raise RequestError(
+            f"the last message has {pictures} pictures: at most {PICTURES} are taken", code="too_many_images"
+        )
 
 
 @asynccontextmanager

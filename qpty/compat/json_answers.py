@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, UnknownType, best_match
+from jsonschema.exceptions import SchemaError, UnknownType, ValidationError, best_match
 from jsonschema.validators import create
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -24,7 +24,6 @@ from qpty.core.errors import QptyError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
     from referencing.jsonschema import Schema, SchemaRegistry
 
@@ -32,6 +31,13 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 5.0
 """How long a schema is tried."""
+
+SCHEMA_VALUES: Final = 5_000
+SCHEMA_CHARACTERS: Final = 128 * 1024
+"""Of a schema: what it holds, and its texts and names together."""
+
+EFFORT: Final = 20_000_000
+"""Values of a schema times characters of an answer: each branch that doesn't fit says so with the whole answer."""
 
 _FENCE: Final = re.compile(r"(?P<fence>`{3,}+|~{3,}+)[^\n`]*+\n")
 
@@ -57,7 +63,8 @@ class JsonAnswerError(QptyError):
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:
-    """Raise JsonAnswerError for what is no JSON schema (draft 2020-12)."""
+    """Raise JsonAnswerError for what is no JSON schema (draft 2020-12), or is larger than any sensible one."""
+    _measure(schema)
     try:
         Draft202012Validator.check_schema(schema, format_checker=_NO_FORMATS)
     except SchemaError as error:
@@ -78,6 +85,8 @@ def json_of(text: str, wanted: JsonFormat) -> str:
             raise JsonAnswerError("it is not a JSON object")
         return inside
     check_schema(wanted.schema)
+    if _measure(wanted.schema) * len(inside) > EFFORT:
+        raise JsonAnswerError("it is too long for a schema of this size")
     try:
         problem = best_match(_validator(wanted.schema).iter_errors(value))
     except (Unresolvable, UnknownType, *_FALLEN_OVER) as error:
@@ -86,6 +95,27 @@ def json_of(text: str, wanted: JsonFormat) -> str:
         where = "/".join(map(str, problem.absolute_path)) or "the whole"
         raise JsonAnswerError(f"{where}: {problem.message[:300]}")
     return inside
+
+
+def _measure(schema: Any) -> int:
+    """Return how many values a schema holds. Raises JsonAnswerError for one that is too large."""
+    values = characters = 0
+    left = [schema]
+    while left:
+        part = left.pop()
+        values += 1
+        if isinstance(part, dict):
+            characters += sum(map(len, part))
+            left += part.values()
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, str):
+            characters += len(part)
+        if values + len(left) > SCHEMA_VALUES or characters > SCHEMA_CHARACTERS:
+            raise JsonAnswerError(
+                f"the schema is too large: at most {SCHEMA_VALUES:,} values and {SCHEMA_CHARACTERS:,} characters"
+            )
+    return values
 
 
 def _unfenced(text: str) -> str:
@@ -114,7 +144,9 @@ def _validator(schema: Mapping[str, Any]) -> Validator:
         untried = _UNTRIED | {"additionalProperties"} if part.get("patternProperties") else _UNTRIED
         return [(keyword, value) for keyword, value in part.items() if keyword not in untried]
 
-    keywords = {**Draft202012Validator.VALIDATORS, "$ref": _local, "$dynamicRef": _local}
+    keywords = {
+        **Draft202012Validator.VALIDATORS, "$ref": _local, "$dynamicRef": _local, "uniqueItems": _unique,
+    }  # fmt: skip
     tried = create(Draft202012Validator.META_SCHEMA, keywords, applicable_validators=applicable)
     return tried(_on_its_own(schema), registry=_NOTHING_ELSE)
 
@@ -124,6 +156,14 @@ def _local(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterat
     if not str(reference).startswith("#"):
         raise JsonAnswerError(f"the schema refers to {str(reference)[:80]!r}, which isn't part of it")
     yield from Draft202012Validator.VALIDATORS["$ref"](validator, reference, instance, schema)
+
+
+def _unique(validator: Any, wanted: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    """Find what comes twice, in one pass: jsonschema compares each with each."""
+    if wanted is True and validator.is_type(instance, "array"):
+        texts = {json.dumps(value, sort_keys=True) for value in instance}
+        if len(texts) != len(instance):
+            yield ValidationError("the list has something twice")
 
 
 def _on_its_own(schema: Any) -> Any:

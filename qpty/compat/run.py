@@ -37,15 +37,17 @@ class Phase(Enum):
 class Run:
     """One run. `seq` is the number of the last event that was read.
 
-    `request` is the newest one, `conversation` the digest of everything up to and with its last message, `settings`
-    that of how the session is set up. `allows_tools`: what the CLI's own tools ask for is allowed, otherwise refused.
-    `call_ids` are those that the client was told of and that wait for results, `pause` ends the waiting.
+    `request` is the newest one, `start` the digest that its messages go on from, `conversation` the digest of
+    everything up to and with its last message, `settings` that of how the session is set up. `allows_tools`: what the
+    CLI's own tools ask for is allowed, otherwise refused. `call_ids` are those that the client was told of and that
+    wait for results, `pause` ends the waiting.
     """
 
     session_id: str
     owner: str
     toolbox: Toolbox
     request: Request
+    start: str
     conversation: str
     settings: str
     allows_tools: bool

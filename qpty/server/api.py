@@ -42,7 +42,7 @@ TURNING: Final = (
     "worker_lost", "timeout", "unknown",
 )  # fmt: skip
 CLIENTS: Final = (
-    *TURNING, "model_not_found", "previous_response_not_found", "calls_answered", "history_too_large",
+    *TURNING, "model_not_found", "previous_response_not_found", "calls_answered", "answer_stopped", "history_too_large",
     "invalid_history", "answer_not_json", "invalid_profile", "too_many_streams", "storage_full",
 )  # fmt: skip
 FILES: Final = (NOT_FOUND, "invalid_path", "file_not_found", "not_a_file", "not_a_directory", "file_refused")

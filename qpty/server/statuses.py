@@ -20,7 +20,13 @@ from aiohttp import web
 
 from qpty.agent.history import HistoryError, HistoryTooLargeError
 from qpty.agent.provider import ProfileError
-from qpty.compat.errors import AnswerFailedError, AnswerNotJsonError, CallsAnsweredError, PreviousReplyError
+from qpty.compat.errors import (
+    AnswerFailedError,
+    AnswerNotJsonError,
+    AnswerStoppedError,
+    CallsAnsweredError,
+    PreviousReplyError,
+)
 from qpty.compat.requests import RequestError
 from qpty.core.errors import PromptError, PromptTooLongError
 from qpty.core.states import AnswerError, ChoiceError
@@ -121,6 +127,7 @@ RULES: Final = (
     # turns that failed
     _rule(own.TurnFailedError, 502, "turn_failed", "session_id", "turn_id", "retryable", quotes=True),
     _rule(AnswerFailedError, 502, "turn_failed", "retryable", quotes=True),
+    _rule(AnswerStoppedError, 409, "answer_stopped"),
     _rule(AnswerNotJsonError, 502, "answer_not_json"),
     # the storage
     _rule(StorageBusyError, 503, "storage_busy", message=BUSY, retry_after=1),

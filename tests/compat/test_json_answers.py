@@ -321,3 +321,32 @@ def test_whatever_the_schema_is_the_answer_is_taken_or_refused(schema: dict[str,
     text = json.dumps(value)
     with suppress(JsonAnswerError):
         assert json_of(text, JsonFormat(schema)) == text
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [{"type": "number"}] * 3_000},
+        {"anyOf": [False] * 6_000},
+        {"enum": list(range(6_000))},
+        {"description": "x" * 200_000},
+        {"properties": {"x" * 70_000: {}, "y" * 70_000: {}}},
+    ],
+)
+def test_a_schema_that_is_too_large_is_refused_before_it_is_tried(schema: dict[str, Any]) -> None:
+    with pytest.raises(JsonAnswerError, match="too large"):
+        check_schema(schema)
+
+
+def test_a_long_answer_to_a_large_schema_is_refused_before_it_is_tried() -> None:
+    schema = {"type": "object", "properties": {"a": {"anyOf": [{"type": "number"}] * 2_000}}}
+    with pytest.raises(JsonAnswerError, match="too long"):
+        json_of(json.dumps({"a": "x" * 20_000}), JsonFormat(schema))
+
+
+def test_unique_items_are_looked_for_in_one_pass() -> None:
+    wanted = JsonFormat({"type": "array", "uniqueItems": True})
+    many = json.dumps([{"a": at} for at in range(20_000)])
+    assert json_of(many, wanted) == many
+    with pytest.raises(JsonAnswerError, match="twice"):
+        json_of('[{"a": 1, "b": 2}, {"b": 2, "a": 1}]', wanted)

@@ -42,7 +42,7 @@ SERVERS_WORDS: Final = {
     "file_changed", "file_refused", "file_too_large", "invalid_message", "invalid_path", "invalid_profile",
     "invalid_value", "key_reused", "not_a_directory", "not_a_file", "too_many_streams",
     # of OpenAI's and Anthropic's clients only
-    "answer_not_json", "calls_answered", "history_too_large", "invalid_history", "model_not_found",
+    "answer_not_json", "answer_stopped", "calls_answered", "history_too_large", "invalid_history", "model_not_found",
     "previous_response_not_found",
     # of what went wrong inside
     "directory_unusable", "journal_failed", "overloaded", "session_not_found", "turn_failed", "turn_not_found",

@@ -159,7 +159,7 @@ async def test_how_exact_a_stream_is(serve: Serve, fidelity: str) -> None:
             assert text == exact
         if fidelity == "auto":
             assert text[text.index("```") :] == exact[exact.index("```") :]
-            assert sum(map(bool, pieces)) > 2
+            assert sum(map(bool, pieces)) >= 2
         # whatever it lost, the conversation goes on in the session that had it
         on = [*said("markdown", text), {"role": "user", "content": "hello"}]
         await chat(served, on)
@@ -695,3 +695,99 @@ async def test_what_has_no_effect_is_named(serve_demo: Serve) -> None:
         status, told = await served.ask("POST", "/v1/chat/completions", body)
         assert (status, told["error"]["code"], told["error"]["param"]) == (404, "model_not_found", "model")
         assert len(await sessions(served)) == before
+
+
+# -- what a client must not be able to do to others, or to itself
+
+
+async def test_results_go_on_only_with_the_conversation_that_their_calls_were_told_in(serve: Serve) -> None:
+    steps = plan({"tool": "add", "input": {"a": 1}}, {"text": "done"})
+    tools = [{"type": "function", "function": ADD}]
+    cats = [{"role": "system", "content": "Only cats."}, *said("remember cats", "I will."), *said(steps)]
+    dogs = [{"role": "system", "content": "Only dogs."}, *said("remember dogs", "I will."), *said("something else")]
+    async with serve() as served:
+        message = (await chat(served, cats, tools=tools))["choices"][0]["message"]
+        returned = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "1"}
+        (first,) = await sessions(served)
+        answer = await chat(served, [*dogs, message, returned], tools=tools)
+        listed = await sessions(served)
+        assert len(listed) == 2
+        on = [*dogs, message, returned, answer["choices"][0]["message"], *said("recall")]
+        assert "dogs" in json.dumps(await chat(served, on, tools=tools))
+        assert {session["session_id"] for session in await sessions(served)} > {first["session_id"]}
+
+
+async def test_a_turn_that_ended_without_its_client_is_taken_up_by_another_session(serve: Serve) -> None:
+    steps = plan({"tool": "add", "input": {"a": 1}}, {"text": "done"})
+    tools = [{"type": "function", "function": ADD}]
+    async with serve() as served:
+        for number, end in enumerate(("interrupt", "delete")):
+            conversation = said(f"{number} {steps}")
+            message = (await chat(served, conversation, tools=tools))["choices"][0]["message"]
+            returned = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "1"}
+            session_id = (await sessions(served))[0]["session_id"]
+            if end == "interrupt":
+                await served.ask("POST", f"/api/v1/sessions/{session_id}/interrupt")
+                path = f"/api/v1/sessions/{session_id}/events"
+                await served.until(path, lambda event: event["type"] == "turn.completed")
+            else:
+                assert (await served.ask("DELETE", f"/api/v1/sessions/{session_id}"))[0] == 204
+            answer = await chat(served, [*conversation, message, returned], tools=tools)
+            assert answer["choices"][0]["message"]["content"]
+            assert (await sessions(served))[0]["session_id"] != session_id
+
+
+async def test_an_answer_that_somebody_stops_says_so(serve: Serve) -> None:
+    async with serve() as served:
+        body = {"model": "m", "messages": said("pause 20"), "stream": True}
+        async with served.http.post(served.url + "/v1/chat/completions", json=body) as response:
+            await response.content.readuntil(b"before")
+            (session,) = await sessions(served)
+            await served.ask("POST", f"/api/v1/sessions/{session['session_id']}/interrupt")
+            last = (await response.content.read()).decode().rstrip().rpartition("data: ")[2]
+        assert json.loads(last)["error"]["code"] == "answer_stopped"
+
+
+async def test_responses_by_the_id_of_an_answer_with_calls(serve: Serve) -> None:
+    steps = plan({"tool": "add", "input": {"a": 1}}, {"text": "done"})
+    tool = {"type": "function", **ADD}
+    async with serve() as served:
+
+        async def ask(**body: Any) -> tuple[int, Json]:
+            return await served.ask("POST", "/v1/responses", {"model": "m", "tools": [tool], **body})
+
+        _, first = await ask(input=steps)
+        (call,) = first["output"]
+        returned = {"type": "function_call_output", "call_id": call["call_id"], "output": "1"}
+        for wrong in ("hello", [{**returned, "call_id": "call_of_nobody"}]):
+            status, told = await ask(previous_response_id=first["id"], input=wrong)
+            assert status == 400, told
+            assert "function call" in told["error"]["message"]
+        for _ in range(2):  # a client whose connection broke asks again
+            status, answer = await ask(previous_response_id=first["id"], input=[returned])
+            assert status == 200, answer
+            assert answer["previous_response_id"] == first["id"]
+            assert answer["output"][0]["content"][0]["text"]
+        status, answer = await ask(previous_response_id=answer["id"], input="hello")
+        assert status == 200
+        assert "How can I help" in json.dumps(answer)
+        status, told = await ask(previous_response_id="resp_none", input="hello")
+        assert (status, told["error"]["code"]) == (404, "previous_response_not_found")
+
+
+async def test_a_schema_that_is_too_large_is_refused_at_once(serve_demo: Serve) -> None:
+    many = {"type": "object", "properties": {"a": {"anyOf": [{"type": "number"}] * 40_000}}}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": many}}
+    async with serve_demo() as served:
+        body = {"model": "m", "messages": said("hello"), "response_format": form}
+        status, told = await served.ask("POST", "/v1/chat/completions", body)
+        assert (status, told["error"]["code"]) == (400, "invalid_schema")
+        assert await sessions(served) == []
+
+
+async def test_more_pictures_than_are_read_are_refused(serve_demo: Serve) -> None:
+    async with serve_demo() as served:
+        message = with_picture("look", PIXEL)
+        message["content"] += message["content"][1:] * 10
+        status, told = await served.ask("POST", "/v1/chat/completions", {"model": "m", "messages": [message]})
+        assert (status, told["error"]["code"]) == (400, "too_many_images")

@@ -242,6 +242,7 @@ TELLINGS: Final[Mapping[str, Telling]] = {
     "directory_unusable": HOPELESS,
     # turns that failed
     "turn_failed": BROKEN,
+    "answer_stopped": CONFLICT,
     "answer_not_json": NOT_WHAT_WAS_ASKED,
     "not_signed_in": HOPELESS,
     "sign_in_expired": HOPELESS,
