@@ -15,6 +15,8 @@ from qpty.agent import spec
 from qpty.compat.chat.reading import read_chat
 from qpty.compat.messages.reading import read_messages
 from qpty.compat.responses.reading import read_responses
+from tests.compat.schemas import check as check_shape
+from tests.compat.schemas import check_event
 from tests.server.served import serving
 
 if TYPE_CHECKING:
@@ -226,6 +228,27 @@ async def test_the_clients_own_tools(serve: Serve, interface: str) -> None:
             assert status == 200, answer
         assert "How can I help you today?" in json.dumps(answer)
         assert len(await sessions(served)) == 1
+
+
+@pytest.mark.parametrize("message", ["words 40", "markdown", plan({"tool": "add", "input": {"a": 1}, "say": "So. "})])
+async def test_everything_that_openais_clients_get_is_as_the_schema_says(serve: Serve, message: str) -> None:
+    async with serve() as served:
+        chats: Json = {"model": "m", "messages": said(message), "tools": [{"type": "function", "function": ADD}]}
+        check_shape("CreateChatCompletionResponse", await chat(served, chats["messages"], tools=chats["tools"]))
+        frames = await stream(served, "/v1/chat/completions", {**chats, "stream_options": {"include_usage": True}})
+        for _, chunk in frames[:-1]:
+            check_shape("CreateChatCompletionStreamResponse", chunk)
+        asked: Json = {"model": "m", "input": message, "tools": [{"type": "function", **ADD}]}
+        status, answer = await served.ask("POST", "/v1/responses", asked)
+        assert status == 200
+        check_shape("Response", answer)
+        frames = await stream(served, "/v1/responses", asked)
+        assert [data["sequence_number"] for _, data in frames] == list(range(len(frames)))
+        for name, event in frames:
+            assert name == event["type"]
+            check_event(event)
+        assert frames[-1][0] == "response.completed"
+        check_shape("ListModelsResponse", (await served.ask("GET", "/v1/models"))[1])
 
 
 # -- which session
