@@ -82,12 +82,17 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Setup:
-    """How a session has to be set up for a request."""
+    """How a session has to be set up for a request (`digest` is of that), and what else is measured of it, at once.
+
+    `digests` are those of the conversation up to each message, if it begins with the first of them.
+    """
 
     offer: Offer
     system: str
     attachments: bool
     digest: str
+    digests: Sequence[str]
+    input_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +144,6 @@ class Gateway:
         await _check_form(request)
         request = self._replies.whole(request)
         _check_pictures(request)
-        input_tokens = await asyncio.to_thread(input_tokens_of, request)
         setup = await asyncio.to_thread(self._setup, request, terms)
         run = await self._resumed(request, terms, setup)
         if run is None:
@@ -151,7 +155,7 @@ class Gateway:
             self,
             reply_id=reply_id,
             fidelity=self._config.fidelity,
-            input_tokens=input_tokens,
+            input_tokens=setup.input_tokens,
         )
 
     async def respond(self, token: str, message: object) -> Mapping[str, object] | None:
@@ -177,7 +181,9 @@ class Gateway:
         run = self._run_of(results, terms)
         if run is None:
             return None
-        digests = await asyncio.to_thread(conversation_digests, request.messages, start=run.start)
+        digests = setup.digests
+        if run.start != BEGINNING:
+            digests = await asyncio.to_thread(conversation_digests, request.messages, start=run.start)
         if self._run_of(results, terms) is not run:  # its turn has ended meanwhile
             return None
         goes_on = len(digests) > 2 and digests[-3] == run.conversation and setup.digest == run.settings
@@ -247,13 +253,20 @@ class Gateway:
             attachments=attachments,
             builtin_tools=terms.builtin_tools,
         )
-        return _Setup(offer=offer, system=system, attachments=attachments, digest=digest)
+        return _Setup(
+            offer=offer,
+            system=system,
+            attachments=attachments,
+            digest=digest,
+            digests=conversation_digests(request.messages),
+            input_tokens=input_tokens_of(request),
+        )
 
     async def _place(self, request: Request, terms: Terms, setup: _Setup) -> _Place:
         """Find the latest place of the conversation that a session was at. Raises PreviousReplyError."""
         if request.previous_response_id is not None:
             return await self._place_after(request.previous_response_id, request, terms)
-        digests = await asyncio.to_thread(conversation_digests, request.messages)
+        digests = setup.digests
         answers = [at for at, message in enumerate(request.messages) if message.role == "assistant"]
         at_digest = {digests[at]: count for count, at in enumerate(answers, 1)}
         candidates = [digests[at] for at in reversed(answers)][:CANDIDATES]

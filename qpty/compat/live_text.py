@@ -19,6 +19,13 @@ Fidelity = Literal["auto", "live", "exact"]
 
 FENCES: Final = ("```", "~~~")
 
+_BEFORE_A_FENCE: Final = re.compile(r"(?:[ \t>]|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
+"""What may stand before a fence on its line: the marks of quotes and of lists. It matches any text, if only with
+nothing."""
+
+_MAY_BECOME_ONE: Final = re.compile(r"`{0,2}|~{0,2}|[-*+]|\d{1,9}[.)]?")
+"""The beginning of a fence, or of a mark that may stand before one."""
+
 _DROPPED: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 """What live text may lack, or have otherwise."""
 
@@ -55,11 +62,11 @@ class SegmentText:
                 self._line, self._at_line_start = "", True
             elif piece and self._at_line_start:
                 self._line += piece
-                begins = self._line.lstrip(" \t>-*+0123456789.)")
+                begins = _BEFORE_A_FENCE.sub("", self._line, count=1)
                 if begins.startswith(FENCES):
                     self._holds = True
                     return "".join(ready)
-                if not any(fence.startswith(begins) for fence in FENCES):
+                if not _MAY_BECOME_ONE.fullmatch(begins):
                     ready.append(self._line)
                     self._line, self._at_line_start = "", False
             elif piece:
