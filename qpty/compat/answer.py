@@ -273,7 +273,9 @@ class Answer:
             return ()
         if not await toolbox.arrival(within=ARRIVAL):
             return ()  # the CLI didn't make the call after all, and goes on
-        recorded = await self._manager.clients.last_calls(self.session_id) if self._request.parallel_tool_calls else ()
+        recorded = await self._manager.clients.last_calls(self.session_id)
+        if not self._request.parallel_tool_calls:
+            recorded = [tool for tool in recorded if tool.tool_id == event.data["tool_id"]]
         return toolbox.issue(recorded)
 
     async def _answer_question(self, event: JournalEvent) -> None:

@@ -101,8 +101,7 @@ class _Place:
 
     `rows` are the turns' ends there, those of sessions that are set up as is wanted first; none is the beginning.
     `start` is the digest that the request's messages go on from, `conversation` that of everything up to and with its
-    last message. `whole` says that nothing but
-    that message is new.
+    last message. `whole` says that nothing but that message is new.
     """
 
     rows: Sequence[ClientTurnRow]
@@ -142,7 +141,7 @@ class Gateway:
         Raises RequestError, AnswerError, and what `SessionManager.send` raises.
         """
         await _check_form(request)
-        request = self._replies.whole(request)
+        request = self._replies.whole(request, owner=terms.owner)
         _check_pictures(request)
         setup = await asyncio.to_thread(self._setup, request, terms)
         run = await self._resumed(request, terms, setup)
@@ -384,7 +383,7 @@ class Gateway:
     def pause(self, run: Run, reply_id: str, text: str, calls: Sequence[ToolCall]) -> None:
         """The client was told of these calls under this id, after a text, and is to come back with results."""
         run.phase = Phase.PAUSED
-        self._replies.remember(reply_id, run.request, text, calls)
+        self._replies.remember(reply_id, run.request, text, calls, owner=run.owner)
         self._tasks.spawn(self._watched(run, run.turn))
         self._paused[run] = None
         run.call_ids = tuple(call.id for call in calls)

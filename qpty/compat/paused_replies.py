@@ -33,27 +33,28 @@ class PausedReplies:
     """The newest answers of Responses that ended with calls."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, _Reply] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], _Reply] = OrderedDict()
+        """Whose it is, and its id → the answer: another owner's id means nothing."""
         self._size = 0
 
-    def remember(self, reply_id: str, request: Request, text: str, calls: Sequence[ToolCall]) -> None:
+    def remember(self, reply_id: str, request: Request, text: str, calls: Sequence[ToolCall], *, owner: str) -> None:
         """Keep an answer; of the other interfaces, whose clients send whole conversations, none is kept."""
         if request.interface != "responses":
             return
         said = (Text(text),) if text else ()
         messages = (*request.messages, Message("assistant", (*said, *calls)))
         reply = _Reply(messages, request.previous_response_id, sum(map(_size, messages)))
-        self._kept[reply_id] = reply
+        self._kept[owner, reply_id] = reply
         self._size += reply.size
         while len(self._kept) > KEPT or (self._size > KEPT_BYTES and len(self._kept) > 1):
             self._size -= self._kept.popitem(last=False)[1].size
 
-    def whole(self, request: Request) -> Request:
+    def whole(self, request: Request, *, owner: str) -> Request:
         """Return a request that goes on from a kept answer with the messages before it; any other as it is.
 
         Raises RequestError if not just that answer's calls have their results.
         """
-        reply = self._kept.get(request.previous_response_id or "")
+        reply = self._kept.get((owner, request.previous_response_id or ""))
         if reply is None:
             return request
         called = [part.id for part in reply.messages[-1].parts if isinstance(part, ToolCall)]

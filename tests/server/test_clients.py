@@ -814,3 +814,20 @@ async def test_more_pictures_than_are_read_are_refused(serve_demo: Serve) -> Non
         message["content"] += message["content"][1:] * 10
         status, told = await served.ask("POST", "/v1/chat/completions", {"model": "m", "messages": [message]})
         assert (status, told["error"]["code"]) == (400, "too_many_images")
+
+
+async def test_the_id_of_an_answer_with_calls_is_its_owners(serve_demo: Serve) -> None:
+    tool = {"type": "function", **ADD}
+    steps = plan({"tool": "add", "input": {"a": 1}}, {"text": "done"})
+    async with serve_demo(openai_keys="the-key-of-one,the-key-of-another") as served:
+        served.headers = {"Authorization": "Bearer the-key-of-one"}
+        body: Json = {"model": "m", "tools": [tool], "input": steps}
+        _, first = await served.ask("POST", "/v1/responses", body)
+        (call,) = first["output"]
+        returned = {"type": "function_call_output", "call_id": call["call_id"], "output": "1"}
+        body |= {"previous_response_id": first["id"], "input": [returned]}
+        served.headers = {"Authorization": "Bearer the-key-of-another"}
+        status, told = await served.ask("POST", "/v1/responses", body)
+        assert (status, told["error"]["code"]) == (404, "previous_response_not_found")
+        served.headers = {"Authorization": "Bearer the-key-of-one"}
+        assert (await served.ask("POST", "/v1/responses", body))[0] == 200

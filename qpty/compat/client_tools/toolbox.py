@@ -124,7 +124,7 @@ class Toolbox:
         arrived, self._arrived = self._arrived, []
         told: list[ClientCall] = []
         for tool in recorded:
-            if tool.name not in self.offer.tools or self.refuses(tool.name) or self.is_issued(tool.tool_id):
+            if tool.name not in self.offer.tools or self.refuses(tool.name) or self.was_told(tool.tool_id):
                 continue
             call = _taken(arrived, tool.name, tool.arguments)
             if call is None:
